@@ -1,0 +1,144 @@
+"""How every table is read and written: plain values to attribute values, whole batches, nothing dropped.
+
+boto3's resource layer and TypeSerializer cost 88-90 % of a batch pipeline's CPU, hence the low-level client.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, TypeAlias
+
+from domain.errors import LostRace
+
+Item: TypeAlias = dict[str, Any]
+"""Plain Python: str, bool, None, Decimal or int, list, dict, datetime (written as ISO 8601 with its offset)."""
+
+AttributeValues: TypeAlias = dict[str, Any]
+"""The same in DynamoDB's own JSON, as the low-level client and streams have it."""
+
+_KEYS_A_READ = 100
+_ITEMS_A_WRITE = 25
+
+
+class Throttled(RuntimeError):
+    """The table still refused part of a batch after all retries: the caller's whole batch is to be tried again."""
+
+
+def encode(value: Any) -> AttributeValues:
+    """One attribute value. Floats are refused: values are Decimal end to end (R34)."""
+    if isinstance(value, str):
+        return {"S": value}
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int | Decimal):
+        return {"N": format(value, "f") if isinstance(value, Decimal) else str(value)}
+    if isinstance(value, datetime):
+        return {"S": value.isoformat()}
+    if isinstance(value, bytes):
+        return {"B": value}
+    if isinstance(value, Mapping):
+        return {"M": {key: encode(part) for key, part in value.items()}}
+    if isinstance(value, list | tuple | set | frozenset):
+        return {"L": [encode(part) for part in (sorted(value) if isinstance(value, set | frozenset) else value)]}
+    raise TypeError(f"{type(value).__name__} has no place in a table")
+
+
+def decode(attribute: Mapping[str, Any]) -> Any:
+    """The plain value of an attribute value; numbers are Decimal."""
+    ((tag, value),) = attribute.items()
+    match tag:
+        case "N":
+            return Decimal(value)
+        case "M":
+            return {key: decode(part) for key, part in value.items()}
+        case "L":
+            return [decode(part) for part in value]
+        case "NULL":
+            return None
+        case _:
+            return value
+
+
+def encode_item(item: Mapping[str, Any]) -> AttributeValues:
+    return {key: encode(value) for key, value in item.items()}
+
+
+def decode_item(item: Mapping[str, Any]) -> Item:
+    return {key: decode(value) for key, value in item.items()}
+
+
+def batch_get(
+    client: Any, keys: Mapping[str, Iterable[tuple[str, str]]], *, pause: Callable[[float], None] = time.sleep
+) -> dict[tuple[str, str, str], Item]:
+    """Read `{table: [(pk, sk), ...]}` consistently, 100 keys a call. Returns `{(table, pk, sk): item}` of those present.
+
+    Keys that the table did not process are asked for again with back-off (R28). Raises Throttled.
+    """
+    wanted = [(table, pk, sk) for table, pairs in keys.items() for pk, sk in dict.fromkeys(pairs)]
+    found: dict[tuple[str, str, str], Item] = {}
+    for start in range(0, len(wanted), _KEYS_A_READ):
+        request: dict[str, Any] = {}
+        for table, pk, sk in wanted[start : start + _KEYS_A_READ]:
+            request.setdefault(table, {"Keys": [], "ConsistentRead": True})["Keys"].append(
+                {"pk": {"S": pk}, "sk": {"S": sk}}
+            )
+        for wait in _back_off(pause):
+            answer = client.batch_get_item(RequestItems=request)
+            for table, items in answer["Responses"].items():
+                for item in items:
+                    found[table, item["pk"]["S"], item["sk"]["S"]] = decode_item(item)
+            request = answer.get("UnprocessedKeys", {})
+            if not request:
+                break
+            wait()
+    return found
+
+
+def batch_put(
+    client: Any, table: str, items: Sequence[Mapping[str, Any]], *, pause: Callable[[float], None] = time.sleep
+) -> None:
+    """Write `items`, 25 a call; what the table did not process is written again with back-off (R28). Raises Throttled."""
+    for start in range(0, len(items), _ITEMS_A_WRITE):
+        request: dict[str, Any] = {
+            table: [{"PutRequest": {"Item": encode_item(item)}} for item in items[start : start + _ITEMS_A_WRITE]]
+        }
+        for wait in _back_off(pause):
+            request = client.batch_write_item(RequestItems=request).get("UnprocessedItems", {})
+            if not request:
+                break
+            wait()
+
+
+def transact(client: Any, actions: Sequence[Mapping[str, Any]]) -> None:
+    """Write all of `actions` (TransactItems of the low-level client) or nothing.
+
+    Raises LostRace when a condition did not hold or another transaction was at the same item.
+    """
+    try:
+        client.transact_write_items(TransactItems=list(actions))
+    except client.exceptions.TransactionCanceledException as error:
+        reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+        if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
+            raise LostRace("another write came first") from error
+        raise
+
+
+def query(client: Any, **parameters: Any) -> Iterable[Item]:
+    """Every item of a Query, page by page, in plain Python."""
+    while True:
+        answer = client.query(**parameters)
+        yield from (decode_item(item) for item in answer["Items"])
+        if "LastEvaluatedKey" not in answer:
+            return
+        parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _back_off(pause: Callable[[float], None], attempts: int = 6) -> Iterable[Callable[[], None]]:
+    for attempt in range(attempts):
+        yield partial(pause, random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, no secret
+    raise Throttled("the table refused part of a batch six times")

@@ -1,0 +1,94 @@
+"""Who and what is enrolled: organisations, subjects, devices with their dated assignments, endpoints.
+
+These are the facts that a MIS writes over the API and every stage reads. They hold no name and no address.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from domain.observation import DeviceClass
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """The tenant. `topic` is the ARN of the topic on which its doctors and duty centre are told."""
+
+    id: str
+    name: str
+    topic: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Monitoring is voluntary (P5): it covers what was measured from `given_at` on, until it is withdrawn."""
+
+    given_at: datetime
+    withdrawn_at: datetime | None = None
+
+    def covers(self, measured_at: datetime) -> bool:
+        """True when monitoring is consented to now and was when the reading was measured."""
+        return self.withdrawn_at is None and measured_at >= self.given_at
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The patient, as an opaque token that only the MIS can resolve (P1)."""
+
+    id: str
+    organisation: str
+    programmes: tuple[str, ...]
+    time_zone: str
+    language: str
+    consent: Consent | None
+    emergency_text: str | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A device on a subject for a period: from `from_at` (inclusive) to `to_at` (exclusive; None is open)."""
+
+    id: str
+    subject: str
+    from_at: datetime
+    to_at: datetime | None = None
+    slot: int | None = None
+
+    def covers(self, measured_at: datetime) -> bool:
+        return self.from_at <= measured_at and (self.to_at is None or measured_at < self.to_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A sensor or a gateway. One whole history of assignments travels with it, so one read settles the holder."""
+
+    serial: str
+    organisation: str
+    profile: str
+    device_class: DeviceClass
+    version: int
+    lot: str | None = None
+    gateway: str | None = None
+    roster: tuple[str, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a MIS receives. `window_seconds` is how long observations are gathered; `shards` how many lanes of each."""
+
+    id: str
+    organisation: str
+    url: str
+    kinds: tuple[str, ...]
+    programmes: tuple[str, ...]
+    mode: Literal["fhir-transaction"]
+    window_seconds: int
+    shards: int
+    state: Literal["enabled", "disabled"]
+    secret: str
+    version: int
+    created_at: datetime

@@ -1,0 +1,149 @@
+"""Everything that the domain refuses, named for what happened.
+
+PmaError
+├── RejectedReading          one reading goes to quarantine; `reason` is from the contract's closed list
+│   ├── Malformed            malformed         not JSON, or not of the shape that its format prescribes
+│   ├── UnknownFormat        unknown-format    the topic or `format` names a format that we do not read
+│   ├── UnknownDevice        unknown-device    nobody enrolled it, or it is not paired with this gateway
+│   ├── UnknownHolder        unknown-holder    nobody held the device when it was measured
+│   ├── AmbiguousHolder      ambiguous-holder  more than one subject may have held it
+│   ├── NoConsent            no-consent        the subject's consent does not cover that time
+│   ├── ImplausibleValue     implausible       outside what a living person and this device can show
+│   ├── BadUnit              bad-unit          missing, or not convertible to the canonical unit
+│   ├── BadValue             bad-value         not a finite number, or a value that the kind lacks or must have
+│   ├── UntrustedClock       untrusted-clock   the device's time cannot be believed
+│   ├── FutureTime           future            measured more than five minutes from now
+│   ├── RecalledDevice       recalled-device   its model, lot or serial is blocked
+│   ├── RevokedGateway       revoked-gateway   the thing that carried it was revoked
+│   ├── TooLarge             too-large         a message over 128 KB or 500 readings
+│   └── TooOld               too-old           older than observations are kept
+├── InvalidRequest           what a person or a system asked for cannot be; carries the fields at fault
+├── NotFound                 no such thing in this organisation
+├── Conflict                 true of another state of the world
+│   ├── StaleVersion         the caller edited an older version
+│   └── SerialTaken          another organisation enrolled this serial first
+└── LostRace                 somebody else wrote first; read again and try again
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class PmaError(Exception):
+    """Root of all errors that this project raises on purpose."""
+
+
+class RejectedReading(PmaError):
+    """A reading that cannot become an observation.
+
+    `detail` says in one sentence what is wrong and names the field, never the value (it is kept in logs and shown in
+    the quarantine).
+    """
+
+    reason: ClassVar[str]
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class Malformed(RejectedReading):
+    reason = "malformed"
+
+
+class UnknownFormat(RejectedReading):
+    reason = "unknown-format"
+
+
+class UnknownDevice(RejectedReading):
+    reason = "unknown-device"
+
+
+class UnknownHolder(RejectedReading):
+    reason = "unknown-holder"
+
+
+class AmbiguousHolder(RejectedReading):
+    reason = "ambiguous-holder"
+
+
+class NoConsent(RejectedReading):
+    reason = "no-consent"
+
+
+class ImplausibleValue(RejectedReading):
+    reason = "implausible"
+
+
+class BadUnit(RejectedReading):
+    reason = "bad-unit"
+
+
+class BadValue(RejectedReading):
+    reason = "bad-value"
+
+
+class UntrustedClock(RejectedReading):
+    reason = "untrusted-clock"
+
+
+class FutureTime(RejectedReading):
+    reason = "future"
+
+
+class RecalledDevice(RejectedReading):
+    reason = "recalled-device"
+
+
+class RevokedGateway(RejectedReading):
+    reason = "revoked-gateway"
+
+
+class TooLarge(RejectedReading):
+    reason = "too-large"
+
+
+class TooOld(RejectedReading):
+    reason = "too-old"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One field at fault: `field` is a JSON pointer into the request body, `message` says what would be right."""
+
+    field: str
+    message: str
+
+
+class InvalidRequest(PmaError):
+    """A request that cannot be carried out as it stands; every fault found is listed."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
+        self.faults = faults
+
+
+class NotFound(PmaError):
+    """No such thing in this organisation (another organisation's thing is not found either)."""
+
+
+class Conflict(PmaError):
+    """The request does not fit the present state; `code` names the conflict for programs."""
+
+    code: ClassVar[str] = "conflict"
+
+
+class StaleVersion(Conflict):
+    """The caller edited a version that is no longer the newest."""
+
+    code = "stale-version"
+
+
+class SerialTaken(Conflict):
+    """A serial belongs to the organisation that enrolled it first."""
+
+    code = "serial-taken"
+
+
+class LostRace(PmaError):
+    """A conditional write found that somebody else wrote first: read again and try again."""
