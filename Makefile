@@ -1,0 +1,80 @@
+# The commands of docs/contract. Each sets up what it needs the first time; nothing but Python 3.11+, Node 20+ and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+STAGE ?= dev
+DATA ?=
+EXAMPLES ?= 5000
+
+BIN := .venv/bin
+PY := $(BIN)/python
+VENV := .venv/.ready
+NODE := node_modules/.ready
+SETUP := $(VENV) $(NODE)
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
+
+$(VENV): requirements/uv.txt requirements/dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) here: install Python 3.11 or newer, or say where it is (make PYTHON=...)."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$($(PYTHON) -V): PMA needs Python 3.11 or newer; say where one is (make PYTHON=...)."; exit 1; }
+	@echo "Setting up: Python packages into .venv (once; about a minute) ..."
+	@rm -rf .venv && $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(BIN)/uv pip install --python $(PY) --require-hashes -r requirements/dev.txt 2>&1 | tail -n 1
+	@touch $@
+
+$(NODE): package-lock.json
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "No Node here: install Node.js 20 or newer (with npm)."; exit 1; }
+	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' || { echo "Node $$(node -v) is too old: install Node.js 20 or newer."; exit 1; }
+	@echo "Setting up: the CDK command line into node_modules (once) ..."
+	@npm ci --silent
+	@touch $@
+
+.PHONY: setup
+setup: $(SETUP) ## virtual environment and npm packages, from the hash-pinned lists
+
+.PHONY: demo
+demo: $(SETUP) ## a fleet through the whole chain on this machine; DATA=folder replays real files
+	@$(PY) -m local.demo $(if $(DATA),--data "$(DATA)")
+
+.PHONY: up down
+up: $(SETUP) ## the embedded cloud with the stack, left running; addresses in .local/stack.json
+	@$(PY) -m local up
+down: $(SETUP) ## stop what `make up` left running
+	@$(PY) -m local down
+
+.PHONY: check
+check: $(SETUP) ## ruff, mypy, architecture and template rules: no emulator
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/pytest -q --no-header -p no:cacheprovider tests/test_architecture.py tests/infra -m "not slow"
+
+.PHONY: test
+test: check ## everything that CI runs
+	@$(BIN)/pytest -q --no-header -m "not e2e and not proof" --ignore tests/test_architecture.py --ignore tests/infra -n 2 \
+		--cov --cov-report=term-missing:skip-covered --cov-fail-under=100
+	@$(BIN)/pytest -q --no-header -m "slow" tests/infra
+	@$(BIN)/pytest -q --no-header -m "e2e"
+
+.PHONY: synth
+synth: $(SETUP) ## the CDK assembly of STAGE=local|dev|prod with all checks
+	@$(PY) -m infra.build --stage $(STAGE)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npx --no-install cdk synth --quiet --context stage=$(STAGE) --output cdk.out/$(STAGE)
+	@echo "cdk.out/$(STAGE)"
+
+.PHONY: lock
+lock: $(VENV) ## the hash-pinned lists anew from pyproject.toml
+	@echo uv | $(BIN)/uv pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11 - -o requirements/uv.txt
+	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --no-header --python-version 3.11 --group lambda -o requirements/lambda.txt
+	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --no-header --python-version 3.11 -c requirements/lambda.txt -c requirements/uv.txt \
+		--group lambda --group infra --group sim --group dev -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## everything that was built or downloaded
+	@rm -rf .venv node_modules build cdk.out .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
