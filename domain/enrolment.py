@@ -3,10 +3,11 @@
 These are the facts that a MIS writes over the API and every stage reads. They hold no name and no address.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from domain.errors import AssignmentOverlap, Fault, InvalidRequest, NotFound
 from domain.observation import DeviceClass
 
 
@@ -59,6 +60,13 @@ class Assignment:
     def covers(self, measured_at: datetime) -> bool:
         return self.from_at <= measured_at and (self.to_at is None or measured_at < self.to_at)
 
+    def clashes_with(self, other: "Assignment") -> bool:
+        """True when both could claim one reading: the periods meet, and the slots are the same or one means all."""
+        meet = (other.to_at is None or self.from_at < other.to_at) and (
+            self.to_at is None or other.from_at < self.to_at
+        )
+        return meet and (self.slot == other.slot or self.slot is None or other.slot is None)
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -74,6 +82,35 @@ class Device:
     roster: tuple[str, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     revoked_at: datetime | None = None
+
+    def assign(self, assignment: Assignment) -> "Device":
+        """The device with `assignment` as well; asked again, with the same id, nothing changes (R85).
+
+        Raises AssignmentOverlap.
+        """
+        known = next((one for one in self.assignments if one.id == assignment.id), None)
+        if known is not None and assignment.to_at in (None, known.to_at):
+            return self
+        if known is not None or any(assignment.clashes_with(one) for one in self.assignments):
+            raise AssignmentOverlap("the device, or that slot of it, is assigned in that period: end that first")
+        return replace(self, assignments=(*self.assignments, assignment))
+
+    def end_assignment(self, assignment_id: str, to_at: datetime) -> "Device":
+        """The device with that assignment ended at `to_at`.
+
+        Raises NotFound, InvalidRequest when that is not after its beginning, AssignmentOverlap when a later end would
+        reach into the next one.
+        """
+        ended = next((one for one in self.assignments if one.id == assignment_id), None)
+        if ended is None:
+            raise NotFound("the device has no such assignment")
+        if to_at <= ended.from_at:
+            raise InvalidRequest(Fault("/to", "after the assignment's beginning"))
+        others = [one for one in self.assignments if one.id != assignment_id]
+        ended = replace(ended, to_at=to_at)
+        if any(ended.clashes_with(one) for one in others):
+            raise AssignmentOverlap("a later assignment begins before that end")
+        return replace(self, assignments=tuple(ended if one.id == ended.id else one for one in self.assignments))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ PmaError
 ├── NotFound                 no such thing in this organisation
 ├── Conflict                 true of another state of the world
 │   ├── StaleVersion         the caller edited an older version
-│   └── SerialTaken          another organisation enrolled this serial first
+│   ├── SerialTaken          another organisation enrolled this serial first
+│   ├── AssignmentOverlap    somebody else holds the device, or that slot of it, in that period
+│   └── ShardsFixed          an endpoint's number of shards settles which lane a subject is in, for ever
 └── LostRace                 somebody else wrote first; read again and try again
 """
 
@@ -143,6 +145,18 @@ class SerialTaken(Conflict):
     """A serial belongs to the organisation that enrolled it first."""
 
     code = "serial-taken"
+
+
+class AssignmentOverlap(Conflict):
+    """The device, or that slot of it, is assigned to somebody in that period already."""
+
+    code = "assignment-overlap"
+
+
+class ShardsFixed(Conflict):
+    """Another number of shards would move subjects to other lanes, and their order would be lost."""
+
+    code = "shards-fixed"
 
 
 class LostRace(PmaError):
