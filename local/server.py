@@ -1,0 +1,44 @@
+"""The emulator's own process: MiniStack with our patches, and an end when its parent ends.
+
+Started by `local.emulator` only. Its folder stands on its command line, which is how a later run knows it as ours.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from ministack import app
+from ministack.core import lambda_runtime
+
+from local import patches
+
+
+def end_with_parent(parent: int, folder: Path) -> None:
+    """Wait until the pipe that only our parent holds open is closed, then end everything of ours.
+
+    The kernel closes it however the parent ends, `kill -9` included.
+    """
+    os.read(parent, 1)
+    lambda_runtime.reset()  # ends the Lambda workers, which write into the folder
+    shutil.rmtree(folder, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)  # ourselves, and a worker that was being started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--patch", action="append", default=[])
+    arguments = parser.parse_args()
+    threading.Thread(target=end_with_parent, args=(arguments.parent, arguments.folder), daemon=True).start()
+    patches.apply(arguments.patch)
+    sys.argv = ["ministack"]
+    app.main()
+
+
+if __name__ == "__main__":
+    main()
