@@ -1,0 +1,57 @@
+"""Secrets Manager: what signs the deliveries of an endpoint.
+
+A secret's value is `{"keys": [{"secret": "whsec_…", "until": null}, …]}`, the newest first: while a secret is
+rotated the older one still signs until its `until`.
+"""
+
+import base64
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.delivery import SECRET_PREFIX, Key
+
+_FRESH = timedelta(minutes=1)
+"""How long a process may go on with what it has read: short beside the time that an old key goes on signing."""
+
+
+def generate() -> str:
+    """A new signing secret: `whsec_` and 32 random bytes in base64."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+@dataclass(frozen=True)
+class Secrets:
+    client: Any
+    _read: dict[str, tuple[datetime, tuple[Key, ...]]] = field(default_factory=dict, repr=False)
+
+    def signing(self, name: str, now: datetime) -> list[str]:
+        """The secrets in force now, the newest first. `name` holds the organisation, so no cache is shared by two."""
+        read_at, keys = self._read.get(name, (None, ()))
+        if read_at is None or now - read_at > _FRESH:
+            value = json.loads(self.client.get_secret_value(SecretId=name)["SecretString"])
+            keys = tuple(
+                Key(one["secret"], None if one["until"] is None else datetime.fromisoformat(one["until"]))
+                for one in value["keys"]
+            )
+            self._read[name] = now, keys
+        return [key.secret for key in keys if key.until is None or now < key.until]
+
+    def keep(self, name: str, keys: Iterable[Key]) -> None:
+        """Write the keys of an endpoint, whether or not it had any."""
+        value = json.dumps(
+            {
+                "keys": [
+                    {"secret": key.secret, "until": None if key.until is None else key.until.isoformat()}
+                    for key in keys
+                ]
+            }
+        )
+        try:
+            self.client.create_secret(Name=name, SecretString=value)
+        except self.client.exceptions.ResourceExistsException:
+            self.client.put_secret_value(SecretId=name, SecretString=value)
+        self._read.pop(name, None)
