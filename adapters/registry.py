@@ -9,17 +9,19 @@ and `client -> organisation`, which are how an organisation is found at all.
 | `{org}#subject#{subject}` | `subject` | programmes, zone, language, consent |
 | `{org}#subject#{subject}` | `plan` | the newest care plan versions, those that may still judge a reading |
 | `{org}#subject#{subject}` | `plan#{version:08d}` | one version, for ever |
+| `{org}#subject#{subject}` | `assignment#{id}` | serial and period of an assignment: what a subject holds and held |
 | `{org}#device#{serial}` | `device` | profile, class and all assignments |
 | `{org}#endpoints` | `{endpoint}` | where a MIS receives |
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from adapters.dynamodb import Item, batch_get, query
-from domain.enrolment import Assignment, Consent, Device, Endpoint, Organisation, Subject
+from adapters.dynamodb import Item, batch_get, encode, encode_item, query, transact
+from domain.enrolment import Assignment, Consent, Device, Endpoint, Holding, Organisation, Subject
 
 Key: TypeAlias = tuple[str, str]
 
@@ -46,6 +48,10 @@ def plan_key(organisation: str, subject: str) -> Key:
 
 def plan_version_key(organisation: str, subject: str, version: int) -> Key:
     return f"{organisation}#subject#{subject}", f"plan#{version:08d}"
+
+
+def holding_key(organisation: str, subject: str, assignment: str) -> Key:
+    return f"{organisation}#subject#{subject}", f"assignment#{assignment}"
 
 
 def device_key(organisation: str, serial: str) -> Key:
@@ -123,6 +129,81 @@ def to_endpoint(item: Item) -> Endpoint:
     )
 
 
+def from_organisation(organisation: Organisation) -> Item:
+    pk, sk = organisation_key(organisation.id)
+    return {
+        "pk": pk,
+        "sk": sk,
+        "name": organisation.name,
+        "topic": organisation.topic,
+        "created_at": organisation.created_at,
+    }
+
+
+def from_subject(subject: Subject) -> Item:
+    pk, sk = subject_key(subject.organisation, subject.id)
+    consent = subject.consent
+    return {
+        "pk": pk,
+        "sk": sk,
+        "organisation": subject.organisation,
+        "id": subject.id,
+        "programmes": subject.programmes,
+        "time_zone": subject.time_zone,
+        "language": subject.language,
+        "consent": None if consent is None else {"given_at": consent.given_at, "withdrawn_at": consent.withdrawn_at},
+        "emergency_text": subject.emergency_text,
+        "version": subject.version,
+    }
+
+
+def _from_assignment(assignment: Assignment) -> Item:
+    return {
+        "id": assignment.id,
+        "subject": assignment.subject,
+        "from": assignment.from_at,
+        "to": assignment.to_at,
+        "slot": assignment.slot,
+    }
+
+
+def from_device(device: Device) -> Item:
+    pk, sk = device_key(device.organisation, device.serial)
+    return {
+        "pk": pk,
+        "sk": sk,
+        "organisation": device.organisation,
+        "id": device.serial,
+        "profile": device.profile,
+        "class": device.device_class,
+        "lot": device.lot,
+        "gateway": device.gateway,
+        "roster": device.roster,
+        "revoked_at": device.revoked_at,
+        "assignments": [_from_assignment(one) for one in device.assignments],
+        "version": device.version,
+    }
+
+
+def from_endpoint(endpoint: Endpoint) -> Item:
+    pk, sk = endpoint_key(endpoint.organisation, endpoint.id)
+    return {
+        "pk": pk,
+        "sk": sk,
+        "organisation": endpoint.organisation,
+        "url": endpoint.url,
+        "kinds": endpoint.kinds,
+        "programmes": endpoint.programmes,
+        "mode": endpoint.mode,
+        "window_seconds": endpoint.window_seconds,
+        "shards": endpoint.shards,
+        "state": endpoint.state,
+        "secret": endpoint.secret,
+        "version": endpoint.version,
+        "created_at": endpoint.created_at,
+    }
+
+
 @dataclass(frozen=True)
 class RegistryReader:
     """What the stages read of the registry, always consistently, many at a time."""
@@ -161,3 +242,135 @@ class RegistryReader:
                 ExpressionAttributeValues={":pk": {"S": endpoint_key(organisation, "")[0]}},
             )
         ]
+
+
+@dataclass(frozen=True)
+class EndpointSwitch:
+    """What export may write of the registry: that a receiver answered 410."""
+
+    client: Any
+    table: str
+
+    def disable(self, organisation: str, endpoint: str) -> None:
+        """No delivery goes to the endpoint until a person enables it; one that was deleted stays deleted."""
+        pk, sk = endpoint_key(organisation, endpoint)
+        with suppress(self.client.exceptions.ConditionalCheckFailedException):
+            self.client.update_item(
+                TableName=self.table,
+                Key={"pk": {"S": pk}, "sk": {"S": sk}},
+                UpdateExpression="SET #state = :disabled ADD version :one",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues=encode_item({":disabled": "disabled", ":one": 1}),
+            )
+
+
+@dataclass(frozen=True)
+class Registry(RegistryReader):
+    """What the API and the operator write. What is written carries its new version; a write whose predecessor is not
+    the version just before it raises LostRace, so no edit is ever lost (R86)."""
+
+    def organisation_of(self, client_id: str) -> str | None:
+        """The organisation whose API client this is."""
+        found = batch_get(self.client, {self.table: [client_key(client_id)]})
+        return next((str(item["organisation"]) for item in found.values()), None)
+
+    def subject(self, organisation: str, subject: str) -> Subject | None:
+        return self.subjects([(organisation, subject)]).get((organisation, subject))
+
+    def device(self, organisation: str, serial: str) -> Device | None:
+        return self.devices([(organisation, serial)]).get((organisation, serial))
+
+    def endpoint(self, organisation: str, endpoint: str) -> Endpoint | None:
+        found = batch_get(self.client, {self.table: [endpoint_key(organisation, endpoint)]})
+        return next((to_endpoint(item) for item in found.values()), None)
+
+    def holdings(self, organisation: str, subject: str) -> list[Holding]:
+        """Every assignment of `subject`, past and present."""
+        pk, sk = holding_key(organisation, subject, "")
+        return [
+            Holding(
+                serial=item["serial"],
+                from_at=datetime.fromisoformat(item["from"]),
+                to_at=_time(item["to"]),
+                slot=None if item["slot"] is None else int(item["slot"]),
+            )
+            for item in query(
+                self.client,
+                TableName=self.table,
+                ConsistentRead=True,
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+                ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk}},
+            )
+        ]
+
+    def put_organisation(self, organisation: Organisation) -> None:
+        """Write an organisation for the first time. Raises LostRace when there is one of that id."""
+        self._write(_put(self.table, from_organisation(organisation), "attribute_not_exists(pk)"))
+
+    def put_client(self, client_id: str, organisation: str) -> None:
+        """`client_id` speaks for `organisation`. Raises LostRace when it speaks for another."""
+        pk, sk = client_key(client_id)
+        self._write(_put_owned(self.table, {"pk": pk, "sk": sk, "organisation": organisation}))
+
+    def put_subject(self, subject: Subject) -> None:
+        """Raises LostRace."""
+        self._write(_put_next(self.table, from_subject(subject)))
+
+    def put_device(self, device: Device) -> None:
+        """The device, and the serial for its organisation, if it is free. Raises LostRace."""
+        pk, sk = serial_key(device.serial)
+        self._write(
+            _put_owned(self.table, {"pk": pk, "sk": sk, "organisation": device.organisation}),
+            _put_next(self.table, from_device(device)),
+        )
+
+    def put_assignment(self, device: Device, assignment: Assignment) -> None:
+        """`device` with its assignments, of which `assignment` is the one that is new or changed. Raises LostRace."""
+        pk, sk = holding_key(device.organisation, assignment.subject, assignment.id)
+        holding = {"pk": pk, "sk": sk, "serial": device.serial, **_from_assignment(assignment)}
+        self._write(_put_next(self.table, from_device(device)), _put(self.table, holding))
+
+    def put_endpoint(self, endpoint: Endpoint) -> None:
+        """Raises LostRace."""
+        self._write(_put_next(self.table, from_endpoint(endpoint)))
+
+    def delete_endpoint(self, endpoint: Endpoint) -> None:
+        """Raises LostRace when it is no longer the version given."""
+        pk, sk = endpoint_key(endpoint.organisation, endpoint.id)
+        self._write(
+            {
+                "Delete": {
+                    "TableName": self.table,
+                    "Key": encode_item({"pk": pk, "sk": sk}),
+                    "ConditionExpression": "version = :version",
+                    "ExpressionAttributeValues": {":version": encode(endpoint.version)},
+                }
+            }
+        )
+
+    def _write(self, *actions: Item) -> None:
+        transact(self.client, actions)
+
+
+def _put(table: str, item: Item, condition: str | None = None, **values: Any) -> Item:
+    put: Item = {"TableName": table, "Item": encode_item(item)}
+    if condition is not None:
+        put["ConditionExpression"] = condition
+    if values:
+        put["ExpressionAttributeValues"] = {f":{name}": encode(value) for name, value in values.items()}
+    return {"Put": put}
+
+
+def _put_owned(table: str, item: Item) -> Item:
+    """Put `item` unless another organisation has it: the first one keeps it."""
+    return _put(
+        table, item, "attribute_not_exists(pk) OR organisation = :organisation", organisation=item["organisation"]
+    )
+
+
+def _put_next(table: str, item: Item) -> Item:
+    """Put version n of an item if version n - 1 is what is there; version 1 if nothing is."""
+    if item["version"] == 1:
+        return _put(table, item, "attribute_not_exists(pk)")
+    return _put(table, item, "version = :before", before=item["version"] - 1)

@@ -3,6 +3,7 @@
 These are the facts that a MIS writes over the API and every stage reads. They hold no name and no address.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -83,15 +84,23 @@ class Device:
     assignments: tuple[Assignment, ...] = ()
     revoked_at: datetime | None = None
 
+    def assignment(self, assignment_id: str) -> Assignment:
+        """Raises NotFound."""
+        for one in self.assignments:
+            if one.id == assignment_id:
+                return one
+        raise NotFound("the device has no such assignment")
+
     def assign(self, assignment: Assignment) -> "Device":
-        """The device with `assignment` as well; asked again, with the same id, nothing changes (R85).
+        """The device with `assignment` as well; asked again, with the same id, nothing changes (R85), not even when it
+        was ended in between (R29).
 
         Raises AssignmentOverlap.
         """
-        known = next((one for one in self.assignments if one.id == assignment.id), None)
-        if known is not None and assignment.to_at in (None, known.to_at):
-            return self
-        if known is not None or any(assignment.clashes_with(one) for one in self.assignments):
+        for one in self.assignments:
+            if one.id == assignment.id and assignment.to_at in (None, one.to_at):
+                return self
+        if any(one.id == assignment.id or assignment.clashes_with(one) for one in self.assignments):
             raise AssignmentOverlap("the device, or that slot of it, is assigned in that period: end that first")
         return replace(self, assignments=(*self.assignments, assignment))
 
@@ -101,9 +110,7 @@ class Device:
         Raises NotFound, InvalidRequest when that is not after its beginning, AssignmentOverlap when a later end would
         reach into the next one.
         """
-        ended = next((one for one in self.assignments if one.id == assignment_id), None)
-        if ended is None:
-            raise NotFound("the device has no such assignment")
+        ended = self.assignment(assignment_id)
         if to_at <= ended.from_at:
             raise InvalidRequest(Fault("/to", "after the assignment's beginning"))
         others = [one for one in self.assignments if one.id != assignment_id]
@@ -129,3 +136,29 @@ class Endpoint:
     secret: str
     version: int
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A device that a subject holds or held: an assignment, seen from the subject."""
+
+    serial: str
+    from_at: datetime
+    to_at: datetime | None
+    slot: int | None
+
+
+def missing(
+    subject: Subject, *, holdings: Iterable[Holding], care_plan: bool, contacts: bool, now: datetime
+) -> list[str]:
+    """What a subject still lacks to be monitored in full: `consent`, `contacts`, `device`, `care-plan`.
+
+    A device that is assigned from a later day on counts; a programme's template is no plan of the subject's own.
+    """
+    present = {
+        "consent": subject.consent is not None and subject.consent.withdrawn_at is None,
+        "contacts": contacts,
+        "device": any(one.to_at is None or now < one.to_at for one in holdings),
+        "care-plan": care_plan,
+    }
+    return [name for name, there in present.items() if not there]

@@ -6,6 +6,7 @@ converted (a number in quotes is no number); a refusal names each field at fault
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -17,7 +18,6 @@ from domain.codes import KINDS
 from domain.enrolment import Assignment, Consent, Device, Endpoint, Subject
 from domain.errors import Fault, InvalidRequest
 from domain.identity import deterministic_id
-from domain.observation import DeviceClass
 
 TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
 """Subjects and endpoints: an opaque name that is safe in a path, a key and a log."""
@@ -26,7 +26,9 @@ SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:-]{1,63}")
 """Devices: as tokens, but within what a thing may be called (no dot; a colon for hardware addresses)."""
 
 _NUMBER_OF_A_PERSON = re.compile(r"(?:\d[._-]*){9,}")
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)")
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 _ZONE = re.compile(r"UTC|[A-Z][A-Za-z]+(?:/[A-Za-z0-9_+-]+){1,2}")
 _PHONE = re.compile(r"\+[1-9]\d{6,14}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
@@ -63,7 +65,10 @@ def check_endpoint_id(token: str) -> str:
 def _moment(value: object) -> datetime:
     if not isinstance(value, str) or not _MOMENT.fullmatch(value):
         raise ValueError("a date and time with its offset, as in 2026-11-01T09:00:00+04:00")
-    return datetime.fromisoformat(value)
+    moment = datetime.fromisoformat(value)
+    if not 2000 <= moment.year <= 2200:  # nearer the ends of the calendar an offset has no place
+        raise ValueError("a date and time of our age")
+    return moment
 
 
 def _zone(name: str) -> str:
@@ -193,18 +198,13 @@ class DeviceBody(Body):
 
     def device(self, before: Device) -> Device:
         """`before` as it is to be now; its assignments stay."""
-        device_class: DeviceClass = self.device_class
-        return Device(
-            serial=before.serial,
-            organisation=before.organisation,
+        return replace(
+            before,
             profile=self.profile,
-            device_class=device_class,
-            version=before.version,
+            device_class=self.device_class,
             lot=self.lot,
             gateway=self.gateway,
             roster=self.roster,
-            assignments=before.assignments,
-            revoked_at=before.revoked_at,
         )
 
 
@@ -259,21 +259,33 @@ class EndpointBody(Body):
             _unknown("/programmes", self.programmes, {"*", *programmes}),
         )
 
-    def endpoint(self, before: Endpoint) -> Endpoint:
-        """`before` as it is to be now; its secret and its state stay."""
+    def new_endpoint(self, token: str, *, organisation: str, secret: str, created_at: datetime) -> Endpoint:
+        """An endpoint as it is at first; `secret` is the name under which what signs its deliveries is kept."""
         return Endpoint(
-            id=before.id,
-            organisation=before.organisation,
+            id=token,
+            organisation=organisation,
             url=self.url,
             kinds=self.kinds,
             programmes=self.programmes,
             mode=self.mode,
             window_seconds=self.window_seconds,
             shards=self.shards,
-            state=before.state,
-            secret=before.secret,
-            version=before.version,
-            created_at=before.created_at,
+            state="enabled",
+            secret=secret,
+            version=1,
+            created_at=created_at,
+        )
+
+    def endpoint(self, before: Endpoint) -> Endpoint:
+        """`before` as it is to be now; its secret and its state stay."""
+        return replace(
+            before,
+            url=self.url,
+            kinds=self.kinds,
+            programmes=self.programmes,
+            mode=self.mode,
+            window_seconds=self.window_seconds,
+            shards=self.shards,
         )
 
 
@@ -286,6 +298,14 @@ def read(body: type[B], data: bytes | str) -> B:
         return body.model_validate_json(data)
     except ValidationError as error:
         raise InvalidRequest(*(_fault(one) for one in error.errors(include_url=False, include_input=False))) from None
+
+
+def read_moment(text: str, field: str) -> datetime:
+    """`text` as an aware time. Raises InvalidRequest naming `field`."""
+    try:
+        return _moment(text)
+    except ValueError as error:
+        raise InvalidRequest(Fault(field, str(error))) from None
 
 
 def refuse(*faults: Fault | None) -> None:
