@@ -121,7 +121,8 @@ def _tonometer(stay: _Stay) -> Iterator[Reading]:
     sittings = stay.at(chance, 7.5, 19.5)
     if stay.crisis is not None:
         frightened = [
-            stay.crisis.start + timedelta(minutes=30 * step) for step in range(int(stay.crisis.lasts.total_seconds() // 1800))
+            stay.crisis.start + timedelta(minutes=30 * step)
+            for step in range(int(stay.crisis.lasts.total_seconds() // 1800))
         ]
         sittings = sorted({at for at in sittings if not stay.crisis.covers(at)} | set(frightened))
     pairs = [(at, at + timedelta(seconds=90)) for at in sittings]
@@ -177,13 +178,15 @@ def _on_grid(at: datetime) -> datetime:
     return at.replace(minute=at.minute - at.minute % 5, second=0, microsecond=0)
 
 
-_SPEAKS: dict[str, Callable[[_Stay], Iterator[Reading]]] = {
+SPEAKS: dict[str, Callable[[_Stay], Iterator[Reading]]] = {
     "tonometer": _tonometer,
     "glucometer": _glucometer,
     "cgm": _cgm,
     "scale": _scale,
     "bracelet": _bracelet,
 }
+"""How a sensor of each profile is used and what it then says."""
+
 _SERIALS = {"tonometer": "BP", "glucometer": "GL", "cgm": "CGM", "scale": "WT", "bracelet": "BR"}
 
 _HELD: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -241,13 +244,18 @@ def simulate(patients: int, *, days: float, seed: int, until: datetime, crises: 
     readings = [
         reading
         for patient in who
-        for reading in _of(patient, seed, start, until, struck.get(patient.subject))
-        if start < reading.measured_at <= until
+        for reading in measure(patient, seed=seed, start=start, until=until, crisis=struck.get(patient.subject))
     ]
     return Cohort(tuple(who), in_order(readings))
 
 
-def _of(patient: Patient, seed: int, start: datetime, until: datetime, crisis: datetime | None) -> Iterator[Reading]:
+def measure(
+    patient: Patient, *, seed: int, start: datetime, until: datetime, crisis: datetime | None = None
+) -> tuple[Reading, ...]:
+    """What the patient's devices say after `start` and up to `until`, in order.
+
+    `crisis` is when a hypertensive crisis of 90 minutes begins.
+    """
     # The device's own clock: it keeps the offset that its zone has at the end, whatever daylight saving did before.
     clock = timezone(until.astimezone(ZoneInfo(patient.time_zone)).utcoffset() or timedelta(0))
     stay = _Stay(
@@ -259,8 +267,8 @@ def _of(patient: Patient, seed: int, start: datetime, until: datetime, crisis: d
         if crisis is None
         else vitals.Crisis(crisis.astimezone(clock).replace(microsecond=0), timedelta(minutes=90)),
     )
-    for device in patient.devices:
-        yield from _SPEAKS[device.profile](stay)
+    said = [reading for device in patient.devices for reading in SPEAKS[device.profile](stay)]
+    return in_order([reading for reading in said if start < reading.measured_at <= until])
 
 
 def in_order(readings: Sequence[Reading]) -> tuple[Reading, ...]:

@@ -4,6 +4,7 @@ SimulatorError
 ├── NoCertificate    a certificate or key file is absent or unreadable
 ├── NotConnected     the broker was not reached, or it refused the thing
 ├── NoSuchData       a path that holds no file we can replay
+├── NoSuchScenario   a name that no scenario has
 └── BadStack         the file that tells where the cloud is cannot be used
 """
 
@@ -22,6 +23,10 @@ class NotConnected(SimulatorError):
 
 class NoSuchData(SimulatorError):
     """Nothing at the given path can be replayed."""
+
+
+class NoSuchScenario(SimulatorError):
+    """No scenario has this name."""
 
 
 class BadStack(SimulatorError):

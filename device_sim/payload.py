@@ -22,7 +22,7 @@ class Quantity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a device said of a subject, in its own units; `thing` carries it, `source` is the `file:line` of a replay."""
+    """What a device said of a subject, in its own units; `thing` carries it, a replay's `source` is `file:line`."""
 
     subject: str
     thing: str

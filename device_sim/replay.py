@@ -124,9 +124,13 @@ class NotUsed:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a folder holds: the cohort that its files stand for, the rows that are no readings, the files not used."""
+    """What a folder holds: the cohort that its files stand for, the rows that are no readings, the files not used.
+
+    `names` gives the subject of each (file, id in the file).
+    """
 
     cohort: Cohort
+    names: Mapping[tuple[str, str], str]
     no_readings: tuple[NoReading, ...]
     not_used: tuple[NotUsed, ...]
 
@@ -154,7 +158,7 @@ def read(path: Path, *, now: datetime, zone: Callable[[int], str] = lambda _: "E
         raise NoSuchData(f"There is no {path}: give a folder with CSV files, or one such file.")
     files, root = ([path], path.parent) if path.is_file() else (sorted(path.rglob("*.csv")), path)
     now = now.replace(microsecond=0)
-    patients: list[Patient] = []
+    patients: dict[tuple[str, str], Patient] = {}
     readings: list[Reading] = []
     no_readings: list[NoReading] = []
     not_used = [NotUsed(f"{name}/", "it holds no CSV file") for name in _without_csv(path, files)]
@@ -171,12 +175,17 @@ def read(path: Path, *, now: datetime, zone: Callable[[int], str] = lambda _: "E
             not_used.append(NotUsed(name, "no row of it is a reading"))
         for subject, rows in series.items():
             patient = _patient(layout, name, subject, zone(len(patients)))
-            patients.append(patient)
+            patients[name, subject] = patient
             readings.extend(_shifted(patient, layout, name, rows, now))
     if not readings:
         said = "".join(f"\n  {one}" for one in not_used) or " (no CSV file is there)"
         raise NoSuchData(f"Nothing under {path} can be replayed:{said}")
-    return Replay(Cohort(tuple(patients), in_order(readings)), tuple(no_readings), tuple(not_used))
+    return Replay(
+        Cohort(tuple(patients.values()), in_order(readings)),
+        {name: patient.subject for name, patient in patients.items()},
+        tuple(no_readings),
+        tuple(not_used),
+    )
 
 
 def _without_csv(path: Path, files: Iterable[Path]) -> list[str]:

@@ -137,10 +137,10 @@ def heart_rate(chance: random.Random, resting: float, at: datetime, effort: floa
 
 @dataclass(frozen=True, slots=True)
 class GlucoseTraits:
-    """`basal` is the level in mg/dL that the body returns to, at the share `pull` a minute; `dawn` is the rise before waking.
+    """`basal` is the level in mg/dL that the body returns to, at the share `pull` a minute; `dawn` raises it.
 
-    `dosing` is the spread of insulin doses about the right one; `missed` how often a dose is forgotten (none: no doses,
-    the body's own insulin covers `own` of a meal).
+    `dosing` is the spread of insulin doses about the right one; `missed` is how often a dose is forgotten, and then the
+    body's own insulin covers the share `own` of the meal.
     """
 
     basal: float
@@ -232,7 +232,7 @@ def fingerprick(chance: random.Random, level: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class WeightTraits:
-    """Kilograms, how many a week they drift by, and from when on water is retained (a kilogram a day for three days)."""
+    """Kilograms, their drift a week, and from when on water is retained (a kilogram a day for three days)."""
 
     kilograms: float
     drift: float
