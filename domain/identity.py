@@ -2,6 +2,10 @@
 
 import hashlib
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 _SEPARATOR = "\x1f"  # cannot occur in a token, a serial or a number
 
@@ -16,3 +20,57 @@ def deterministic_id(*parts: str) -> str:
     digest[6] = digest[6] & 0x0F | 0x80
     digest[8] = digest[8] & 0x3F | 0x80
     return str(uuid.UUID(bytes=bytes(digest)))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes two sendings the same reading. `taken_at` is the device's time, in UTC, cut to what its clock shows.
+
+    `id` is the observation's: it stands for all of organisation, subject, device, kind, slot, `taken_at` and values.
+    """
+
+    organisation: str
+    subject: str
+    kind: str
+    taken_at: datetime
+    id: str
+
+
+def identify(
+    *,
+    organisation: str,
+    subject: str,
+    device: str,
+    kind: str,
+    slot: int | None,
+    device_time: datetime,
+    values: Mapping[str, Decimal],
+    clock_resolution: timedelta,
+    resolution: Mapping[str, Decimal],
+) -> Identity:
+    """The identity of a reading: the same by every path, with any offset, in any order of its values (R5, C24).
+
+    `values` are canonical and plausible; `resolution` is the smallest step that the device shows of each, so that the
+    rounding of a conversion makes no second reading.
+    """
+    second = int((device_time - _EPOCH).total_seconds() // 1)
+    taken_at = _EPOCH + timedelta(seconds=second - second % int(clock_resolution.total_seconds()))
+    steps = (f"{name}={round(value / resolution[name])}x{resolution[name]}" for name, value in sorted(values.items()))
+    return Identity(
+        organisation,
+        subject,
+        kind,
+        taken_at,
+        deterministic_id(
+            organisation,
+            subject,
+            device,
+            kind,
+            "" if slot is None else str(slot),
+            taken_at.isoformat(),
+            *steps,
+        ),
+    )
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,31 @@
+"""Quarantine: readings set aside with a reason, none lost."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """One refused reading, or one message that could not be read at all.
+
+    `id` is made from organisation, thing, device and what was sent, so that a second sending is a repeat of the first.
+    `organisation` is NOBODY where the thing was never enrolled: only the operator sees it. `payload` is what can be
+    tried again; without consent it is None (P5) and only `measured_at`, `kind` and the hash `sha256` are kept.
+    """
+
+    id: str
+    organisation: str
+    reason: str
+    detail: str
+    thing: str
+    device: str | None
+    topic: str
+    received_at: datetime
+    payload: bytes | None = None
+    measured_at: datetime | None = None
+    kind: str | None = None
+    sha256: str | None = None
+
+
+NOBODY = "-"
+"""The organisation of a thing that nobody enrolled."""
