@@ -95,7 +95,7 @@ def to_observation(item: Mapping[str, Any]) -> Observation:
 
 def is_new_reading(record: Mapping[str, Any]) -> bool:
     """True for a record of the table's stream that brings a reading; a MODIFY (two racing puts) is new to nobody."""
-    return record["eventName"] == "INSERT"
+    return bool(record["eventName"] == "INSERT")
 
 
 def from_record(record: Mapping[str, Any]) -> tuple[Key, Observation]:

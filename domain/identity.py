@@ -55,7 +55,7 @@ def identify(
     """
     second = int((device_time - _EPOCH).total_seconds() // 1)
     taken_at = _EPOCH + timedelta(seconds=second - second % int(clock_resolution.total_seconds()))
-    steps = (f"{name}={round(value / resolution[name])}x{resolution[name]}" for name, value in sorted(values.items()))
+    steps = (f"{name}={round(value / resolution[name]) * resolution[name]}" for name, value in sorted(values.items()))
     return Identity(
         organisation,
         subject,
