@@ -1,0 +1,33 @@
+"""The operator's commands: `python -m ops --help`. Prints JSON; a mistake is one sentence and exit code 2."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ops import organisation
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = ArgumentParser(prog="python -m ops", description="The operator's commands.")
+    commands = parser.add_subparsers(required=True, metavar="what")
+    organisation.add_parser(commands)
+    chosen = parser.parse_args(arguments)
+    try:
+        print(json.dumps(chosen.run(chosen), indent=2, ensure_ascii=False))
+    except organisation.OrganisationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except ClientError as error:
+        print(f"The cloud refused {error.operation_name}: {error.response['Error']['Message']}", file=sys.stderr)
+        return 1
+    except BotoCoreError as error:
+        print(f"The cloud cannot be reached: {error} Check the region and the credentials.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,148 @@
+"""What the API says, typed. Fields that a newer API adds are ignored."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Consent(Model):
+    given_at: AwareDatetime
+    withdrawn_at: AwareDatetime | None = None
+
+
+class Subject(Model):
+    """`missing` lists what is still needed to monitor in full: consent, contacts, device, care-plan."""
+
+    id: str
+    programmes: tuple[str, ...]
+    time_zone: str
+    language: str
+    consent: Consent | None
+    emergency_text: str | None
+    missing: tuple[str, ...]
+    version: int
+
+
+class Contact(Model):
+    """Where one is told; `topic` has no address."""
+
+    channel: Literal["push", "sms", "email", "topic"]
+    address: str | None = None
+
+
+class Assignment(Model):
+    """A device on a subject, from `from_at` (inclusive) to `to_at` (exclusive; None is open)."""
+
+    id: str
+    subject: str
+    from_at: datetime = Field(alias="from")
+    to_at: datetime | None = Field(alias="to")
+    slot: int | None
+
+
+class Device(Model):
+    serial: str
+    profile: str
+    device_class: Literal["medical", "auxiliary"] = Field(alias="class")
+    lot: str | None
+    gateway: str | None
+    roster: tuple[str, ...]
+    assignments: tuple[Assignment, ...]
+    version: int
+
+
+class CarePlan(Model):
+    """One version of a subject's care plan; `plan` is the document as its author put it."""
+
+    version: int
+    created_at: datetime
+    plan: Mapping[str, Any]
+
+
+class Endpoint(Model):
+    """`secret` is there only in the answer that made the endpoint."""
+
+    id: str
+    url: str
+    kinds: tuple[str, ...]
+    programmes: tuple[str, ...]
+    mode: str
+    window_seconds: int
+    shards: int
+    state: Literal["enabled", "disabled"]
+    version: int
+    secret: str | None = Field(default=None, repr=False)
+
+
+class Quantity(Model):
+    value: Decimal
+    unit: str
+
+
+class Observation(Model):
+    id: str
+    subject: str
+    kind: str
+    values: Mapping[str, Quantity]
+    measured_at: datetime
+    device_time: datetime
+    received_at: datetime
+    device: str
+    origin: str
+    tags: tuple[str, ...]
+
+
+class Alert(Model):
+    id: str
+    version: int
+    subject: str
+    rule: str
+    severity: Literal["info", "warning", "critical"]
+    category: str
+    state: Literal["confirming", "active", "clearing", "resolved"]
+    outcome: str | None
+    raised_at: datetime
+    resolved_at: datetime | None
+    observation: str
+    plan_version: str
+    acknowledged: Any = None
+    snoozed_until: datetime | None = None
+
+
+class Quarantined(Model):
+    """A reading that was set aside; `payload` are its bytes, None where none may be kept (no-consent)."""
+
+    id: str
+    reason: str
+    detail: str
+    thing: str | None
+    device: str | None
+    topic: str | None
+    received_at: datetime
+    payload: Base64Bytes | None
+
+
+class Delivery(Model):
+    """A numbered document of a lane, rendered as it would be sent now."""
+
+    id: str
+    shard: str
+    sequence: int
+    body: Mapping[str, Any]
+
+
+class Attempt(Model):
+    """One try at an endpoint; `status` is None when no answer came."""
+
+    id: str
+    at: datetime
+    status: int | None
+    ms: int
+    error: str | None
