@@ -9,12 +9,12 @@ The table's stream is the outbox: a new reading is the INSERT of a row (`is_new_
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
-from adapters.dynamodb import Item, batch_get, batch_put, decode_item
+from adapters.dynamodb import Item, batch_get, batch_put, decode_item, query
 from domain.codes import KINDS
 from domain.errors import Fault, InvalidRequest
 from domain.identity import Identity
@@ -24,6 +24,7 @@ Key: TypeAlias = tuple[str, str]
 
 _SECOND = "%Y-%m-%dT%H:%M:%SZ"
 _PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ#[0-9a-f-]{36}")
+_SPANS = (timedelta(hours=1), timedelta(days=2), None)  # around the time at which a row is looked for by its id
 _AFTER = "\x7f"  # sorts after every character of a row's key
 
 
@@ -130,6 +131,33 @@ class Observations:
         """`{key: Observation}` of the rows that are present, read consistently."""
         found = batch_get(self.client, {self.table: keys})
         return {(pk, sk): to_observation(item) for (_, pk, sk), item in found.items()}
+
+    def find(
+        self, organisation: str, subject: str, kind: str, ids: Collection[str], *, near: datetime
+    ) -> list[Observation]:
+        """Those of `ids` that are kept, wherever their device's clock put them; those measured `near` cost least."""
+        found: dict[str, Observation] = {}
+        for span in _SPANS:
+            wanted = [one for one in ids if one not in found]
+            if not wanted:
+                break
+            names = {f":id{number}": {"S": one} for number, one in enumerate(wanted)}
+            low, high = (_moment(near - span), _moment(near + span)) if span else ("", _AFTER)
+            rows = query(
+                self.client,
+                TableName=self.table,
+                ConsistentRead=True,
+                KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
+                FilterExpression=f"id IN ({', '.join(names)})",
+                ExpressionAttributeValues={
+                    ":pk": {"S": f"{organisation}#{subject}"},
+                    ":low": {"S": f"{kind}#{low}"},
+                    ":high": {"S": f"{kind}#{high}"},
+                }
+                | names,
+            )
+            found |= {item["id"]: to_observation(item) for item in rows}
+        return list(found.values())
 
     def recent(
         self,
