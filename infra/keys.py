@@ -1,0 +1,88 @@
+"""The stage's own keys: one for data, one for what tells us that the first has failed, one for contacts alone."""
+
+from aws_cdk import Aws, Fn, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from infra.stage import Stage
+
+
+class Keys(Construct):
+    """`data`: tables, queues, archive. `operations`: error queue, logs, alarms. `contacts`: the vault's seal (F11).
+
+    Nobody is granted the use of `data` or `operations` directly: it follows from the right to the table or queue,
+    through that service and within this account only.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, stage: Stage) -> None:
+        super().__init__(scope, construct_id)
+        removal = RemovalPolicy.RETAIN if stage.durable else RemovalPolicy.DESTROY
+
+        self.data = kms.Key(
+            self, "Data", description="Tables, queues and archive", enable_key_rotation=True, removal_policy=removal
+        )
+        _usable_through(self.data, "dynamodb", "sqs", "s3", "firehose", "secretsmanager")
+
+        # Not the data's key: when that one fails, readings still find the error queue and the page goes out (R1, R106).
+        self.operations = kms.Key(
+            self,
+            "Operations",
+            description="Error queue, logs and alarms",
+            enable_key_rotation=True,
+            removal_policy=removal,
+        )
+        _usable_through(self.operations, "sqs", "sns")
+        self.operations.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
+                actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+                resources=["*"],
+                conditions={
+                    "ArnLike": {
+                        "kms:EncryptionContext:aws:logs:arn": Fn.sub(
+                            "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:*"
+                        )
+                    }
+                },
+            )
+        )
+        self.operations.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                resources=["*"],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
+        )
+
+        self.contacts = kms.Key(
+            self,
+            "Contacts",
+            description="Seals contacts; only notify opens them",
+            enable_key_rotation=True,
+            removal_policy=removal,
+        )
+
+
+def _usable_through(key: kms.Key, *services: str) -> None:
+    key.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.AnyPrincipal()],
+            actions=[
+                "kms:Encrypt",
+                "kms:Decrypt",
+                "kms:ReEncrypt*",
+                "kms:GenerateDataKey*",
+                "kms:DescribeKey",
+                "kms:CreateGrant",
+            ],
+            resources=["*"],
+            conditions={
+                "StringEquals": {
+                    "kms:CallerAccount": Aws.ACCOUNT_ID,
+                    "kms:ViaService": [f"{service}.{Aws.REGION}.amazonaws.com" for service in services],
+                }
+            },
+        )
+    )

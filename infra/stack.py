@@ -1,0 +1,138 @@
+"""The whole of it: read from top to bottom it is the diagram."""
+
+from pathlib import Path
+
+from aws_cdk import Aws, CfnOutput, CfnRule, CfnRuleAssertion, Fn, Stack, StackSynthesizer
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.alarms import Alarms
+from infra.devices import Devices
+from infra.evaluate import Evaluate
+from infra.export import Export
+from infra.function import Runtime
+from infra.inbox import Inbox
+from infra.ingest import Ingest
+from infra.keys import Keys
+from infra.notify import Notify
+from infra.registry import Registry
+from infra.relay import Relay
+from infra.stage import Stage
+from infra.storage import Archive, Storage
+
+
+class Pma(Stack):
+    """device -> inbox -> ingest -> observations -> evaluate -> alerts -> relay -> notify; both streams -> export."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        stage: Stage,
+        zips: Path,
+        synthesizer: StackSynthesizer | None = None,
+    ) -> None:
+        super().__init__(
+            scope, stage.stack, synthesizer=synthesizer, termination_protection=stage.durable, analytics_reporting=False
+        )
+        CfnRule(
+            self,
+            "Region",
+            assertions=[
+                CfnRuleAssertion(
+                    assert_=Fn.condition_contains(list(stage.regions), Aws.REGION),
+                    assert_description=f"Stage {stage.name} may run only in {', '.join(stage.regions)}: infra/stage.py",
+                )
+            ],
+        )
+        keys = Keys(self, "Keys", stage=stage)
+        alarms = Alarms(self, "Alarms", key=keys.operations)
+        storage = Storage(self, "Storage", stage=stage, keys=keys)
+        archive = Archive(self, "Archive", stage=stage, keys=keys, alarms=alarms)
+        runtime = Runtime(
+            stage=stage,
+            layer=lambda_.LayerVersion(self, "Layer", code=lambda_.Code.from_asset(str(zips / "layer.zip"))),
+            zips=zips,
+            log_key=keys.operations,
+            queue_key=keys.data,
+            alarms=alarms,
+        )
+
+        inbox = Inbox(self, "Inbox", stage=stage, keys=keys, alarms=alarms)
+        devices = Devices(self, "Devices", stage=stage, keys=keys, alarms=alarms, inbox=inbox.fresh)
+        Ingest(
+            self,
+            "Ingest",
+            runtime=runtime,
+            inbox=inbox,
+            registry=storage.registry,
+            observations=storage.observations,
+            quarantine=storage.quarantine,
+            archive=archive,
+        )
+        Evaluate(
+            self,
+            "Evaluate",
+            runtime=runtime,
+            observations=storage.observations,
+            alerts=storage.alerts,
+            registry=storage.registry,
+        )
+        relay = Relay(self, "Relay", runtime=runtime, alerts=storage.alerts)
+        Notify(
+            self,
+            "Notify",
+            runtime=runtime,
+            critical=relay.critical,
+            ordinary=relay.ordinary,
+            alerts=storage.alerts,
+            registry=storage.registry,
+            contacts=storage.contacts,
+            contacts_key=keys.contacts,
+        )
+        export = Export(
+            self,
+            "Export",
+            runtime=runtime,
+            observations=storage.observations,
+            alerts=storage.alerts,
+            registry=storage.registry,
+            deliveries=storage.deliveries,
+        )
+        registry = Registry(
+            self,
+            "Registry",
+            runtime=runtime,
+            registry=storage.registry,
+            observations=storage.observations,
+            alerts=storage.alerts,
+            quarantine=storage.quarantine,
+            contacts=storage.contacts,
+            contacts_key=keys.contacts,
+            deliveries=storage.deliveries,
+        )
+
+        for name, value in {
+            "ApiUrl": registry.api.api_endpoint,
+            "TokenUrl": registry.token_url,
+            "UserPoolId": registry.pool.user_pool_id,
+            "UserPoolDomain": registry.domain.domain_name,
+            "RegistryTable": storage.registry.table_name,
+            "ObservationsTable": storage.observations.table_name,
+            "AlertsTable": storage.alerts.table_name,
+            "DeliveriesTable": storage.deliveries.table_name,
+            "ContactsTable": storage.contacts.table_name,
+            "QuarantineTable": storage.quarantine.table_name,
+            "InboxQueueUrl": inbox.fresh.queue_url,
+            "BacklogQueueUrl": inbox.backlog.queue_url,
+            "DoorbellQueueUrl": export.doorbell.queue_url,
+            "ErrorQueueUrl": devices.errors.queue_url,
+            "IotPolicyName": devices.policy.ref,
+            "ThingTypeName": devices.thing_type.ref,
+            "TopicRuleName": devices.rule.ref,
+            "TopicPrefix": stage.topic_prefix,
+            "OrganisationTopicPrefix": f"{stage.stack}-org-",
+            "OperatorsTopic": alarms.operators.topic_arn,
+            "ArchiveBucket": archive.bucket.bucket_name,
+        }.items():
+            CfnOutput(self, name, value=value)
