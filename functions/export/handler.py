@@ -1,0 +1,113 @@
+"""Streams of observations and alerts -> the lanes' logs (`collect`); doorbells -> webhooks (`send`)."""
+
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from adapters.alerts import Alerts
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters.aws import client
+from adapters.deliveries import Deliveries
+from adapters.doorbell import Doorbell, to_lane
+from adapters.dynamodb import decode_item
+from adapters.environment import read
+from adapters.observations import Observations
+from adapters.registry import EndpointSwitch, RegistryReader
+from adapters.secrets import Secrets
+from adapters.webhook import Webhook
+from domain.delivery import Reference
+from functions.export.service import Change, Collect, Send
+from functions.export.settings import CollectSettings, SendSettings
+
+logger = Logger(service="export")
+metrics = Metrics(namespace="pma", service="export")
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@cache
+def collector() -> Collect:
+    settings = read(CollectSettings)
+    dynamodb = client("dynamodb")
+    return Collect(
+        log=Deliveries(dynamodb, settings.deliveries_table, settings.delivery_days),
+        bell=Doorbell(client("sqs"), settings.doorbell_queue),
+        registry=RegistryReader(dynamodb, settings.registry_table),
+        clock=clock,
+    )
+
+
+@cache
+def sender() -> Send:
+    settings = read(SendSettings)
+    dynamodb = client("dynamodb")
+    return Send(
+        log=Deliveries(dynamodb, settings.deliveries_table, settings.delivery_days),
+        bell=Doorbell(client("sqs"), settings.doorbell_queue),
+        registry=RegistryReader(dynamodb, settings.registry_table),
+        switch=EndpointSwitch(dynamodb, settings.registry_table),
+        observations=Observations(dynamodb, settings.observations_table),
+        alerts=Alerts(dynamodb, settings.alerts_table),
+        secrets=Secrets(client("secretsmanager")),
+        courier=Webhook(allow_insecure=settings.allow_insecure_endpoints == "yes"),
+        clock=clock,
+        jitter=random.random,
+    )
+
+
+def changes(event: dict[str, Any]) -> list[Change]:
+    """What of a stream's batch may leave: new observations, and alerts new or changed. All else stays here."""
+    return [_change(record["dynamodb"]) for record in event["Records"] if _may_leave(record)]
+
+
+def _may_leave(record: dict[str, Any]) -> bool:
+    sk = record["dynamodb"]["Keys"]["sk"]["S"]
+    if sk.startswith("alert#"):
+        return bool(record["eventName"] != "REMOVE")
+    # a MODIFY is two racing puts of one reading; a mark, a state and an outbox row are not readings
+    return record["eventName"] == "INSERT" and sk != "state" and not sk.startswith("outbox#") and "#mark#" not in sk
+
+
+def _change(stream_record: dict[str, Any]) -> Change:
+    row = decode_item(stream_record["NewImage"])
+    alert = row["sk"].startswith("alert#")
+    return Change(
+        sequence=stream_record["SequenceNumber"],
+        content="alerts" if alert else "observations",
+        organisation=row["organisation"],
+        subject=row["subject"],
+        kind=row.get("kind"),
+        reference=Reference("alert" if alert else "observation", row["pk"], row["sk"]),
+    )
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def collect(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    outcome = collector()(changes(event))
+    logger.info("batch collected", extra=dict(outcome.counts))
+    metrics.add_metric("RowsAppended", MetricUnit.Count, outcome.counts["rows"])
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in outcome.to_retry]}
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def send(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """A doorbell that was answered is done with, whatever the endpoint said: the log knows what is left."""
+    deadline = clock() + timedelta(milliseconds=context.get_remaining_time_in_millis())
+    counts: Counter[str] = Counter()
+    for record in event["Records"]:
+        owner = f"{context.aws_request_id}#{record['messageId']}"
+        counts += sender()(to_lane(record["body"]), owner=owner, deadline=deadline).counts
+    logger.info("doorbells answered", extra=dict(counts))
+    metrics.add_metric("DeliveriesReceived", MetricUnit.Count, counts["received"])
+    metrics.add_metric("LanesSuspended", MetricUnit.Count, counts["suspended"])
+    return {"batchItemFailures": []}

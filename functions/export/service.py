@@ -1,0 +1,345 @@
+"""Export: what changed is put into numbered lanes (`Collect`), and each lane is sent in order (`Send`).
+
+A stream's batch that is tried again puts the same references into a second number; that is harmless, because a
+delivery puts each resource under its own id, any number of times.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeAlias
+
+from domain import fhir
+from domain.alert import Alert
+from domain.delivery import (
+    REFERENCES_A_ROW,
+    TIMEOUT,
+    Again,
+    Answer,
+    Attempt,
+    Content,
+    Gone,
+    Lane,
+    Parcel,
+    Progress,
+    Received,
+    Reference,
+    Row,
+    Step,
+    TooBig,
+    lane,
+    may_leave,
+    next_step,
+    parcel,
+    split,
+    wants,
+    window,
+)
+from domain.enrolment import Device, Endpoint, Subject
+from domain.errors import LostRace
+from domain.observation import Observation
+
+Key: TypeAlias = tuple[str, str]
+Clock: TypeAlias = Callable[[], datetime]
+
+_TRIES = 5  # to append to a lane that others append to at the same time
+_ROWS_A_READ = 10
+_ATTEMPT = TIMEOUT + timedelta(seconds=3)  # one try with its reads and writes
+
+
+class Log(Protocol):
+    """The lanes' numbered logs (adapters/deliveries.py says what each does)."""
+
+    def progress(self, lane: Lane) -> Progress: ...
+    def append(
+        self,
+        lane: Lane,
+        references: Sequence[Reference],
+        *,
+        seen: Progress,
+        rung_at: datetime,
+        behind: bool,
+        now: datetime,
+    ) -> int: ...
+    def take(self, lane: Lane, owner: str, *, now: datetime, until: datetime) -> Progress | None: ...
+    def advance(self, lane: Lane, owner: str, number: int) -> Progress: ...
+    def postpone(
+        self, lane: Lane, owner: str, *, failures: int, next_attempt_at: datetime, suspended_at: datetime | None
+    ) -> None: ...
+    def release(self, lane: Lane, owner: str) -> Progress: ...
+    def rows(self, lane: Lane, *, after: int, limit: int) -> list[Row]: ...
+    def record(self, attempts: Iterable[Attempt]) -> None: ...
+
+
+class Bell(Protocol):
+    def ring(self, lane: Lane, after: timedelta = ...) -> None: ...
+
+
+class Registry(Protocol):
+    def endpoints(self, organisation: str) -> list[Endpoint]: ...
+    def subjects(self, keys: Iterable[Key]) -> dict[Key, Subject]: ...
+    def devices(self, keys: Iterable[Key]) -> dict[Key, Device]: ...
+
+
+class Switch(Protocol):
+    def disable(self, organisation: str, endpoint: str) -> None: ...
+
+
+class Observations(Protocol):
+    def get(self, keys: Iterable[Key]) -> Mapping[Key, Observation]: ...
+    def find(
+        self, organisation: str, subject: str, kind: str, ids: Collection[str], *, near: datetime
+    ) -> list[Observation]: ...
+
+
+class Alerts(Protocol):
+    def get(self, keys: Iterable[Key]) -> Mapping[Key, Alert]: ...
+
+
+class Secrets(Protocol):
+    def signing(self, name: str, now: datetime) -> list[str]: ...
+
+
+class Courier(Protocol):
+    def post(
+        self, url: str, secrets: Sequence[str], parcel: Parcel, document: Mapping[str, Any], *, at: datetime
+    ) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row of a stream that may leave. `sequence` is the record's number; `kind` is None for an alert about none."""
+
+    sequence: str
+    content: Content
+    organisation: str
+    subject: str
+    kind: str | None
+    reference: Reference
+
+
+@dataclass
+class Outcome:
+    """`counts` are for the log; `to_retry` are the sequence numbers of the records to bring again."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    to_retry: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Changes -> one row in each lane that they belong to -> a doorbell."""
+
+    log: Log
+    bell: Bell
+    registry: Registry
+    clock: Clock
+
+    def __call__(self, changes: Sequence[Change]) -> Outcome:
+        outcome = Outcome(Counter(changes=len(changes)))
+        for target, (endpoint, content, chosen) in self._lanes(changes).items():
+            # in the stream's order; a row that changed twice in the batch is named once
+            references = list(dict.fromkeys(change.reference for change in chosen))
+            try:
+                for start in range(0, len(references), REFERENCES_A_ROW):
+                    self._append(target, endpoint, content, references[start : start + REFERENCES_A_ROW])
+                    outcome.counts["rows"] += 1
+            except LostRace:
+                outcome.counts["lost_races"] += 1
+                outcome.to_retry += [change.sequence for change in chosen]
+        return outcome
+
+    def _lanes(self, changes: Sequence[Change]) -> dict[Lane, tuple[Endpoint, Content, list[Change]]]:
+        """Which changes go into which lane. A disabled endpoint's log goes on: enabled again, it has missed nothing."""
+        subjects = self.registry.subjects({(change.organisation, change.subject) for change in changes})
+        endpoints = {one: self.registry.endpoints(one) for one in {change.organisation for change in changes}}
+        lanes: dict[Lane, tuple[Endpoint, Content, list[Change]]] = {}
+        for change in changes:
+            subject = subjects.get((change.organisation, change.subject))
+            if subject is None or not may_leave(subject):
+                continue
+            for endpoint in endpoints[change.organisation]:
+                if wants(endpoint, subject, change.kind):
+                    target = lane(endpoint, change.content, change.subject)
+                    lanes.setdefault(target, (endpoint, change.content, []))[2].append(change)
+        return lanes
+
+    def _append(self, target: Lane, endpoint: Endpoint, content: Content, references: Sequence[Reference]) -> None:
+        """Append and see to it that somebody will come for it, whatever crashes in between.
+
+        Alerts: append, then ring; a crash between the two brings the batch again. Observations: the first row of a
+        window rings, with the window's delay and *before* it is appended (or a batch that comes again would find the
+        window open and not ring); the others are written only while an earlier row is still to be sent for.
+        """
+        wait = window(endpoint, content)
+        for _ in range(_TRIES):
+            now = self.clock()
+            seen = self.log.progress(target)
+            behind = bool(wait) and seen.wakes(now, wait)
+            rung_at = seen.rung_at if behind and seen.rung_at is not None else now
+            if wait and not behind:
+                self.bell.ring(target, wait)
+            try:
+                self.log.append(target, references, seen=seen, rung_at=rung_at, behind=behind, now=now)
+            except LostRace:
+                continue
+            if not wait or (
+                not behind and self.clock() >= now + wait
+            ):  # the bell may have rung before the row was there
+                self.bell.ring(target)
+            return
+        raise LostRace("others kept appending to the lane")
+
+
+@dataclass(frozen=True)
+class Send:
+    """A doorbell -> the lane's rows, one at a time, in order, until all are received or one is not."""
+
+    log: Log
+    bell: Bell
+    registry: Registry
+    switch: Switch
+    observations: Observations
+    alerts: Alerts
+    secrets: Secrets
+    courier: Courier
+    clock: Clock
+    jitter: Callable[[], float]
+
+    def __call__(self, target: Lane, *, owner: str, deadline: datetime) -> Outcome:
+        """Send what the lane holds until `deadline`, when this process may be stopped.
+
+        A doorbell for a lane that another sender holds, or that waits for its next try, is dropped: that sender looks
+        again when it gives the lane back, and a wait has its own doorbell. The lease lasts for as long as this
+        process can, so two never send at once.
+        """
+        outcome = Outcome()
+        endpoint = self._endpoint(target)
+        if endpoint is None:
+            outcome.counts["no_endpoint"] += 1
+            return outcome
+        progress = self.log.take(target, owner, now=self.clock(), until=deadline)
+        if progress is None:
+            outcome.counts["nothing_to_do"] += 1
+            return outcome
+        visit = _Visit(target, endpoint, owner, deadline, outcome)
+        try:
+            self._drain(visit, progress)
+        except LostRace:
+            outcome.counts["lost_leases"] += 1
+        self.log.record(visit.attempts)
+        outcome.counts["attempts"] += len(visit.attempts)
+        return outcome
+
+    def _endpoint(self, target: Lane) -> Endpoint | None:
+        for endpoint in self.registry.endpoints(target.organisation):
+            if endpoint.id == target.endpoint and endpoint.state == "enabled":
+                return endpoint
+        return None
+
+    def _drain(self, visit: "_Visit", progress: Progress) -> None:
+        rows: dict[int, Row] = {}
+        while progress.cursor < progress.next and visit.has_time(self.clock()):
+            number = progress.cursor + 1
+            if number not in rows:
+                found = self.log.rows(visit.lane, after=progress.cursor, limit=_ROWS_A_READ)
+                rows = {row.number: row for row in found}
+            row = rows.get(number, Row(number, ()))  # one that expired keeps its number, without content
+            step = self._deliver(visit, row, progress.failures)
+            if isinstance(step, Received):
+                progress = self.log.advance(visit.lane, visit.owner, number)
+                visit.outcome.counts["received"] += 1
+            elif isinstance(step, Gone):
+                self.switch.disable(visit.lane.organisation, visit.lane.endpoint)
+                self.log.release(visit.lane, visit.owner)
+                visit.outcome.counts["disabled"] += 1
+                return
+            else:
+                self._postpone(visit, step, progress.failures + 1)
+                return
+        progress = self.log.release(visit.lane, visit.owner)
+        if progress.cursor < progress.next:  # out of time, or rows came while their doorbells found the lane taken
+            self.bell.ring(visit.lane)
+            visit.outcome.counts["rung_again"] += 1
+
+    def _postpone(self, visit: "_Visit", step: Again, failures: int) -> None:
+        now = self.clock()
+        self.log.postpone(
+            visit.lane,
+            visit.owner,
+            failures=failures,
+            next_attempt_at=now + step.wait,
+            suspended_at=now if step.suspended else None,
+        )
+        self.bell.ring(visit.lane, step.wait)
+        visit.outcome.counts["suspended" if step.suspended else "postponed"] += 1
+
+    def _deliver(self, visit: "_Visit", row: Row, failures: int) -> Received | Gone | Again:
+        """One number, in as many parts as the receiver needs."""
+        parts = 1
+        while True:
+            step = self._try(visit, row, parts, failures)
+            if not isinstance(step, TooBig):
+                return step
+            parts = step.parts
+
+    def _try(self, visit: "_Visit", row: Row, parts: int, failures: int) -> Step:
+        """All `parts` of a number in order, up to the first that is not received."""
+        for part, references in enumerate(split(row.references, parts), start=1):
+            now = self.clock()
+            if parts > 1 and not visit.has_time(now):
+                return Again(timedelta(), suspended=False)
+            sent = parcel(visit.lane, row.number, part, parts)
+            secrets = self.secrets.signing(visit.endpoint.secret, now)
+            answer = self.courier.post(visit.endpoint.url, secrets, sent, self._render(references), at=now)
+            visit.attempts.append(Attempt(sent.id, now, visit.lane, row.number, answer.status, answer.ms, answer.error))
+            step = next_step(
+                answer,
+                failures=failures,
+                references=len(row.references),
+                parts=parts,
+                now=self.clock(),
+                jitter=self.jitter(),
+            )
+            if not isinstance(step, Received):
+                return step
+        return Received()
+
+    def _render(self, references: Iterable[Reference]) -> fhir.Json:
+        """A bundle of what these references stand for now, without subjects whose consent is not in force."""
+        keys: dict[str, list[Key]] = defaultdict(list)
+        for one in references:
+            keys[one.type].append((one.pk, one.sk))
+        alerts = [*self.alerts.get(keys["alert"]).values()] if keys["alert"] else []
+        observations = [*self.observations.get(keys["observation"]).values()] if keys["observation"] else []
+        for alert in alerts:
+            observations += self.observations.find(
+                alert.organisation, alert.subject, alert.kind, fhir.raising(alert), near=alert.raised_at
+            )
+        named = {(one.organisation, one.subject) for one in observations}
+        subjects = self.registry.subjects(named | {(one.organisation, one.subject) for one in alerts})
+        open_ = {key for key, subject in subjects.items() if may_leave(subject)}
+        shown = [one for one in observations if (one.organisation, one.subject) in open_]
+        devices = self.registry.devices({(one.organisation, one.device) for one in shown})
+        return fhir.bundle(
+            shown,
+            [one for one in alerts if (one.organisation, one.subject) in open_],
+            {serial: device for (_, serial), device in devices.items()},
+        )
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """One sender's time with one lane."""
+
+    lane: Lane
+    endpoint: Endpoint
+    owner: str
+    deadline: datetime
+    outcome: Outcome
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def has_time(self, now: datetime) -> bool:
+        """True when one more try is sure to end before the process may."""
+        return now + _ATTEMPT <= self.deadline
