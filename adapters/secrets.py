@@ -55,3 +55,30 @@ class Secrets:
         except self.client.exceptions.ResourceExistsException:
             self.client.put_secret_value(SecretId=name, SecretString=value)
         self._read.pop(name, None)
+
+    def forget(self, name: str) -> None:
+        """Delete a secret at once; one that is gone already stays gone."""
+        self.client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+        self._read.pop(name, None)
+
+
+@dataclass(frozen=True)
+class EndpointSecrets:
+    """Makes and deletes the secrets of endpoints; all their names begin with `prefix`."""
+
+    secrets: Secrets
+    prefix: str
+
+    def create(self, organisation: str, endpoint: str) -> tuple[str, str]:
+        """A new signing secret: the name under which it is kept, and the secret, which is shown once.
+
+        The name is new as well: of two racing creations the loser forgets its own and not the winner's, and a deleted
+        name may not be free again for a while.
+        """
+        name = f"{self.prefix}{organisation}/{endpoint}/{secrets.token_hex(4)}"
+        secret = generate()
+        self.secrets.keep(name, [Key(secret, None)])
+        return name, secret
+
+    def forget(self, name: str) -> None:
+        self.secrets.forget(name)
