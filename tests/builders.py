@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from domain.alert import Alert
 from domain.enrolment import Assignment, Consent, Device, Endpoint, Subject
 from domain.identity import deterministic_id
 from domain.observation import Observation
@@ -90,3 +91,27 @@ def an_endpoint(**changes: Any) -> Endpoint:
         "created_at": datetime(2026, 11, 1, tzinfo=UTC),
     }
     return Endpoint(**facts | changes)
+
+
+def an_alert(**changes: Any) -> Alert:
+    """A crisis of `SUBJECT` that is going on."""
+    facts: dict[str, Any] = {
+        "id": deterministic_id(ORGANISATION, "alert", SUBJECT, "sbp-crisis", "o-1"),
+        "version": 1,
+        "organisation": ORGANISATION,
+        "subject": SUBJECT,
+        "rule": "sbp-crisis",
+        "kind": "blood-pressure",
+        "value": "systolic",
+        "family": "pressure-high",
+        "severity": "critical",
+        "category": "physiological",
+        "state": "active",
+        "outcome": None,
+        "raised_at": NOW.replace(hour=8, minute=59),
+        "resolved_at": None,
+        "observation": "o-1",
+        "observations": ("o-1",),
+        "plan_version": "hypertension@1",
+    }
+    return Alert(**facts | changes)

@@ -1,1 +1,186 @@
 """In-memory fakes; each passes the same contract tests as the adapter that it stands for."""
+
+import base64
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.alert import Alert
+from domain.delivery import Answer, Attempt, Lane, Parcel, Progress, Reference, Row
+from domain.enrolment import Device, Endpoint, Subject
+from domain.errors import LostRace
+from domain.observation import Observation
+
+# export
+
+
+class FakeLog:
+    """adapters.deliveries.Deliveries in memory."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[Lane, Progress] = {}
+        self.leases: dict[Lane, tuple[str, datetime]] = {}
+        self.content: dict[Lane, dict[int, Row]] = {}
+        self.recorded: list[Attempt] = []
+
+    def progress(self, lane: Lane) -> Progress:
+        return self.lanes.get(lane, Progress())
+
+    def append(
+        self,
+        lane: Lane,
+        references: Sequence[Reference],
+        *,
+        seen: Progress,
+        rung_at: datetime,
+        behind: bool,
+        now: datetime,
+    ) -> int:
+        here = self.progress(lane)
+        if here.next != seen.next or (behind and here.cursor >= seen.next):
+            raise LostRace("another write came first")
+        number = seen.next + 1
+        self.lanes[lane] = replace(here, next=number, rung_at=rung_at)
+        self.content.setdefault(lane, {})[number] = Row(number, tuple(references))
+        return number
+
+    def take(self, lane: Lane, owner: str, *, now: datetime, until: datetime) -> Progress | None:
+        here = self.progress(lane)
+        held = lane in self.leases and self.leases[lane][1] > now
+        waits = here.next_attempt_at is not None and here.next_attempt_at > now + timedelta(seconds=1)
+        if here.cursor >= here.next or held or waits:
+            return None
+        self.leases[lane] = owner, until
+        return here
+
+    def advance(self, lane: Lane, owner: str, number: int) -> Progress:
+        here = self._held(lane, owner)
+        if here.cursor != number - 1:
+            raise LostRace("another sender took the lane")
+        self.lanes[lane] = replace(here, cursor=number, failures=0, next_attempt_at=None, suspended_at=None)
+        return self.lanes[lane]
+
+    def postpone(
+        self, lane: Lane, owner: str, *, failures: int, next_attempt_at: datetime, suspended_at: datetime | None
+    ) -> None:
+        here = self._held(lane, owner)
+        self.lanes[lane] = replace(
+            here,
+            failures=failures,
+            next_attempt_at=next_attempt_at,
+            suspended_at=here.suspended_at or suspended_at,
+        )
+        del self.leases[lane]
+
+    def release(self, lane: Lane, owner: str) -> Progress:
+        here = self._held(lane, owner)
+        del self.leases[lane]
+        return here
+
+    def rows(self, lane: Lane, *, after: int, limit: int) -> list[Row]:
+        content = self.content.get(lane, {})
+        return [content[number] for number in range(after + 1, after + limit + 1) if number in content]
+
+    def record(self, attempts: Iterable[Attempt]) -> None:
+        self.recorded += attempts
+
+    def attempts(self, organisation: str, endpoint: str) -> Iterator[Attempt]:
+        mine = [one for one in self.recorded if (one.lane.organisation, one.lane.endpoint) == (organisation, endpoint)]
+        yield from sorted(mine, key=lambda one: (one.at, one.id), reverse=True)
+
+    def _held(self, lane: Lane, owner: str) -> Progress:
+        if self.leases.get(lane, ("", None))[0] != owner:
+            raise LostRace("another sender took the lane")
+        return self.lanes[lane]
+
+
+@dataclass
+class FakeBell:
+    """adapters.doorbell.Doorbell: what was rung, with its delay."""
+
+    rung: list[tuple[Lane, timedelta]] = field(default_factory=list)
+
+    def ring(self, lane: Lane, after: timedelta = timedelta()) -> None:
+        self.rung.append((lane, after))
+
+
+@dataclass
+class FakeEnrolment:
+    """What export reads of the registry, and its switch."""
+
+    at: list[Endpoint] = field(default_factory=list)
+    enrolled: list[Subject] = field(default_factory=list)
+    owned: list[Device] = field(default_factory=list)
+
+    def endpoints(self, organisation: str) -> list[Endpoint]:
+        return [one for one in self.at if one.organisation == organisation]
+
+    def subjects(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Subject]:
+        wanted = set(keys)
+        return {(one.organisation, one.id): one for one in self.enrolled if (one.organisation, one.id) in wanted}
+
+    def devices(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Device]:
+        wanted = set(keys)
+        return {(one.organisation, one.serial): one for one in self.owned if (one.organisation, one.serial) in wanted}
+
+    def disable(self, organisation: str, endpoint: str) -> None:
+        self.at = [
+            replace(one, state="disabled") if (one.organisation, one.id) == (organisation, endpoint) else one
+            for one in self.at
+        ]
+
+
+@dataclass
+class FakeObservations:
+    """adapters.observations.Observations, as far as export reads it; rows by their key."""
+
+    rows: dict[tuple[str, str], Observation] = field(default_factory=dict)
+
+    def get(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Observation]:
+        return {key: self.rows[key] for key in keys if key in self.rows}
+
+    def find(
+        self, organisation: str, subject: str, kind: str, ids: Collection[str], *, near: datetime
+    ) -> list[Observation]:
+        return [
+            one
+            for one in self.rows.values()
+            if (one.organisation, one.subject, one.kind) == (organisation, subject, kind) and one.id in ids
+        ]
+
+
+@dataclass
+class FakeAlerts:
+    """adapters.alerts.Alerts, as far as export reads it; alerts by their key."""
+
+    rows: dict[tuple[str, str], Alert] = field(default_factory=dict)
+
+    def get(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Alert]:
+        return {key: self.rows[key] for key in keys if key in self.rows}
+
+
+@dataclass
+class FakeSecrets:
+    """adapters.secrets.Secrets with one secret for all."""
+
+    def signing(self, name: str, now: datetime) -> list[str]:
+        return [f"whsec_{base64.b64encode(name.encode()).decode()}"]
+
+
+@dataclass
+class FakeCourier:
+    """adapters.webhook.Webhook: `answer` says what each parcel gets; `taken` are those that got 2xx."""
+
+    answer: Callable[[Parcel], Answer] = lambda _: Answer(204, 3)
+    posted: list[tuple[Parcel, Mapping[str, Any]]] = field(default_factory=list)
+    taken: list[tuple[Parcel, Mapping[str, Any]]] = field(default_factory=list)
+
+    def post(
+        self, url: str, secrets: Sequence[str], parcel: Parcel, document: Mapping[str, Any], *, at: datetime
+    ) -> Answer:
+        self.posted.append((parcel, document))
+        answer = self.answer(parcel)
+        if answer.status is not None and answer.status < 300:
+            self.taken.append((parcel, document))
+        return answer
