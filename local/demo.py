@@ -1,0 +1,329 @@
+"""`make demo`: a fleet through the whole chain on this machine, and every reading looked for at its end.
+
+Exit status: 0 nothing was lost · 1 something was, and the summary says what · 2 the demo could not run, and one
+sentence says why.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from device_sim.cohort import Cohort, Patient, simulate
+from device_sim.errors import SimulatorError
+from device_sim.fleet import Fleet, Progress, Sent
+from device_sim.gateway import Broker, Identity, Topics
+from device_sim.payload import Message, pack
+from device_sim.replay import read
+from device_sim.scenarios import BROKEN
+from local.board import Board
+from local.cloud import ORGANISATIONS, Cloud, Doctors, running_cloud
+from local.emulator import ROOT, LocalProblem
+from local.tally import Place, Published, Tally, percentile, place, tally
+from pma_client import Alert, Client, Consent, Contact, Observation, Quarantined
+
+PATIENTS, DAYS, CRISES, RATE = 20, 3.0, 3, 40.0
+ORGANISATION = ORGANISATIONS[0]
+SETTLED_SECONDS = 20.0
+"""How long nothing may change at the far end before we stop waiting for what is still missing."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    board = Board(Console(stderr=True))
+    began = time.monotonic()
+    try:
+        cohort = _cohort(options, board)
+        with ExitStack() as stack:
+            cloud = stack.enter_context(running_cloud(say=board.say))
+            stack.enter_context(board)
+            demo = Demo(cloud, cohort, board, rate=options.rate)
+            outcome = demo.run()
+    except (LocalProblem, SimulatorError) as problem:
+        board.say(str(problem))
+        return 2
+    except KeyboardInterrupt:
+        board.say("Stopped; nothing was left running.")
+        return 130
+    board.summary(outcome.figures, outcome.faults)
+    print("DEMO " + json.dumps(outcome.figures | {"seconds": round(time.monotonic() - began, 1)}), flush=True)
+    return 1 if outcome.faults else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", type=Path, help="replay the CSV files of this folder in place of simulated vitals")
+    parser.add_argument("--patients", type=int, default=PATIENTS, help=f"how many to simulate ({PATIENTS})")
+    parser.add_argument("--days", type=float, default=DAYS, help=f"how many days they measured ({DAYS:g})")
+    parser.add_argument("--seed", type=int, default=1, help="of the simulated vitals (1)")
+    parser.add_argument("--rate", type=float, default=RATE, help=f"messages a second over all devices ({RATE:g})")
+    return parser
+
+
+def _cohort(options: argparse.Namespace, board: Board) -> Cohort:
+    """Whom the demo is about, and all that their devices are going to say."""
+    now = datetime.now(UTC)
+    if options.data is None:
+        return simulate(options.patients, days=options.days, seed=options.seed, until=now, crises=CRISES)
+    replay = read(options.data, now=now)
+    for unused in replay.not_used:
+        board.say(str(unused))
+    for row in replay.no_readings:
+        board.say(str(row))
+    return replay.cohort
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`figures` are those of the line `DEMO {json}`; `faults` say in words what must not be."""
+
+    figures: dict[str, Any]
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the API says in the end."""
+
+    observations: tuple[Observation, ...]
+    quarantined: tuple[Quarantined, ...]
+    alerts: tuple[Alert, ...]
+
+
+class Demo:
+    """One organisation's cohort, from enrolment to the last delivery."""
+
+    def __init__(self, cloud: Cloud, cohort: Cohort, board: Board, *, rate: float) -> None:
+        self._cloud, self._cohort, self._board, self._rate = cloud, cohort, board, rate
+        self._mis = cloud.mis
+        self._told = Told(cloud.doctors_of(ORGANISATION))
+
+    def run(self) -> Outcome:
+        with self._cloud.api(ORGANISATION) as pma:
+            self._board.phase("enrolling over the API")
+            self._enrol(pma)
+            sent = self._publish()
+            self._board.phase("waiting until everything has arrived")
+            found = self._settle(pma, sent)
+            return self._judge(sent, found)
+
+    def _enrol(self, pma: Client) -> None:
+        """The endpoint first, so that nothing is stored before the hospital listens; then everybody."""
+        self._cloud.connect_mis(ORGANISATION, window_seconds=1)
+        for gateway in self._cohort.gateways:
+            pma.put_device(gateway.serial, profile=gateway.profile, device_class="auxiliary")
+        began_at = self._cohort.first_at - timedelta(days=1)
+        long = f"P{(datetime.now(UTC) - began_at).days + 1}D"
+        with ThreadPoolExecutor(8) as pool:
+            for _ in pool.map(
+                lambda one: _enrol_patient(pma, one[1], _phone(one[0]), began_at, long),
+                enumerate(self._cohort.patients),
+            ):
+                self._board.enrolled()
+
+    def _publish(self) -> list[Sent]:
+        things = self._cohort.things
+        self._board.phase(f"connecting {len(things)} devices over mutual TLS")
+        identities = [Identity(one.name, one.certificate, one.private_key) for one in self._cloud.things(things)]
+        running = self._cloud.running
+        broker = Broker(running.mqtt_host, running.mqtt_port, running.ca)
+        topics = Topics(self._cloud.outputs["TopicPrefix"])
+        with Fleet(broker, identities, clock=lambda: datetime.now(UTC), topics=topics) as fleet:
+            self._board.phase("publishing")
+            return fleet.publish(_with_faults(pack(self._cohort.readings)), rate=self._rate, progress=self._progress)
+
+    def _progress(self, progress: Progress) -> None:
+        self._board.published(progress)
+        self._board.arrived(self._mis.counts(), self._told.poll())
+
+    def _settle(self, pma: Client, sent: Sequence[Sent]) -> Found:
+        """Look until everything is where it belongs, or nothing has changed for a while."""
+        before: tuple[int, ...] = ()
+        deadline = time.monotonic() + SETTLED_SECONDS
+        while True:
+            self._board.arrived(self._mis.counts(), self._told.poll())
+            found = self._look(pma)
+            after = (*self._mis.counts().values(), self._told.count, *map(len, (found.observations, found.alerts)))
+            if after != before:
+                before, deadline = after, time.monotonic() + SETTLED_SECONDS
+            elif not self._judge(sent, found).faults or time.monotonic() > deadline:
+                return found
+            time.sleep(0.5)
+
+    def _look(self, pma: Client) -> Found:
+        with ThreadPoolExecutor(4) as pool:
+            subjects = [patient.subject for patient in self._cohort.patients]
+            observations = [one for many in pool.map(lambda who: list(pma.observations(who)), subjects) for one in many]
+            alerts = [one for many in pool.map(lambda who: list(pma.alerts(who)), subjects) for one in many]
+        return Found(tuple(observations), tuple(pma.quarantine()), tuple(alerts))
+
+    def _judge(self, sent: Sequence[Sent], found: Found) -> Outcome:
+        """Every reading, observation, alert and notification looked for where it must be."""
+        said = list(published(sent))
+        counted = tally(said, map(_stored, found.observations), map(_set_aside, found.quarantined))
+        at_mis = {resource["id"] for resource in (*self._mis.observations(), *self._mis.flags())}
+        not_exported = ({one.id for one in found.observations} | {one.id for one in found.alerts}) - at_mis
+        patients_told = self._patients_told()
+        mis = self._mis.counts()
+        days = self._cohort.patient_days()
+        waits = list(self._waits(found))
+        figures = {
+            "published": counted.published,
+            "stored": counted.stored,
+            "quarantined": counted.quarantined,
+            "duplicates": counted.duplicates,
+            "lost": len(counted.lost) + len(not_exported),
+            "alerts": len(found.alerts),
+            "notified_patient": patients_told,
+            "notified_doctor": self._told.count,
+            "delivered": mis["delivered"],
+            "verified": mis["verified"],
+            "p50_ms": round(percentile(waits, 0.50)),
+            "p99_ms": round(percentile(waits, 0.99)),
+            "readings_per_patient_day": round(counted.stored / days, 2),
+            "alerts_per_patient_day": round(len(found.alerts) / days, 2),
+        }
+        return Outcome(figures, tuple(self._faults(sent, counted, len(not_exported), found, figures)))
+
+    def _faults(
+        self, sent: Sequence[Sent], counted: Tally, not_exported: int, found: Found, figures: Mapping[str, Any]
+    ) -> Iterator[str]:
+        unanswered = sum(one.receipt is None or one.receipt.refused is not None for one in sent)
+        untold = {one.id for one in found.alerts} - set(self._told.first_at)
+        gaps, problems = self._mis.counts()["gaps"], self._mis.problems()
+        for wrong, what in (
+            (unanswered, f"{unanswered} messages were not taken over by the broker"),
+            (counted.lost, f"{len(counted.lost)} readings are not in exactly one of stored, quarantined, repeated"),
+            (not_exported, f"{not_exported} observations and alerts did not reach the hospital"),
+            (untold, f"of {len(untold)} alerts no doctor was told"),
+            (found.alerts and not figures["notified_patient"], "no patient was told"),
+            (figures["delivered"] != figures["verified"], "a delivery was not verified"),
+            (gaps, f"{gaps} numbers are missing in a lane"),
+            (problems, f"the hospital refused {len(problems)} deliveries"),
+        ):
+            if wrong:
+                yield what
+
+    def _waits(self, found: Found) -> Iterator[float]:
+        """Milliseconds from a reading's arrival at the broker to the doctor's first notification of its alert."""
+        arrived = {one.id: one.received_at for one in found.observations}
+        for alert in found.alerts:
+            told_at = self._told.first_at.get(alert.id)
+            if told_at is not None and alert.observation in arrived:
+                yield (told_at - arrived[alert.observation]).total_seconds() * 1000
+
+    def _patients_told(self) -> int:
+        return sum(len(self._cloud.sms_to(_phone(number))) for number in range(len(self._cohort.patients)))
+
+
+class Told:
+    """What a doctor of the organisation was told so far."""
+
+    def __init__(self, doctors: Doctors) -> None:
+        self._doctors = doctors
+        self.first_at: dict[str, datetime] = {}
+        self.count = 0
+
+    def poll(self) -> int:
+        """Read what has come; returns how many notifications there were until now."""
+        while envelopes := self._doctors.receive(wait_seconds=0):
+            for envelope in envelopes:
+                said = envelope["Message"]
+                if said["role"] == "doctor":
+                    self.count += 1
+                    at = datetime.fromisoformat(envelope["Timestamp"])
+                    self.first_at[said["alert"]] = min(at, self.first_at.get(said["alert"], at))
+        return self.count
+
+
+def _phone(number: int) -> str:
+    return f"+1500555{number:04d}"
+
+
+def _enrol_patient(pma: Client, patient: Patient, phone: str, began_at: datetime, fresh_for: str) -> None:
+    pma.put_subject(
+        patient.subject,
+        programmes=[patient.programme],
+        time_zone=patient.time_zone,
+        language=patient.language,
+        consent=Consent(given_at=began_at),
+    )
+    topic = Contact(channel="topic")
+    pma.put_contacts(patient.subject, patient=[Contact(channel="sms", address=phone)], doctor=[topic], duty=[topic])
+    pma.put_care_plan(patient.subject, _plan(patient.programme, began_at, fresh_for))
+    for device in patient.devices:
+        pma.put_device(device.serial, profile=device.profile, device_class=device.device_class, gateway=device.gateway)
+        pma.assign(device.serial, patient.subject, from_at=began_at)
+
+
+def _plan(programme: str, began_at: datetime, fresh_for: str) -> dict[str, Any]:
+    """The programme's template as a doctor would take it over. Readings of days come within a minute here, so
+    freshness is the length of the replay: alerts follow the time of measuring."""
+    template = json.loads((ROOT / "catalogue" / "programmes" / f"{programme}.json").read_text(encoding="utf-8"))
+    rules = [rule | {"fresh_for": fresh_for} for rule in template["rules"]]
+    parts = {name: template[name] for name in ("schedule", "quiet_hours") if name in template}
+    escalation = [
+        {"after": "PT0S", "to": ["patient", "doctor"]},
+        {"after": "PT5S", "to": ["duty"]},
+    ]
+    return {
+        "author": "demo-doctor",
+        "effective_from": began_at.isoformat(),
+        "rules": rules,
+        "escalation": escalation,
+        **parts,
+    }
+
+
+def _with_faults(messages: Sequence[Message]) -> list[Message]:
+    """What no day is without: every fortieth message comes twice, and three are broken on the way."""
+    sent = [replace(message, copies=2) if number % 40 == 20 else message for number, message in enumerate(messages)]
+    for share in (1, 2, 3):
+        where = len(sent) * share // 4
+        sent.insert(where, Message(sent[where].thing, body=BROKEN + b"%d" % share))
+    return sent
+
+
+def published(sent: Sequence[Sent]) -> Iterator[Published]:
+    """Every reading that the broker took over; a broken message counts one."""
+    for one in sent:
+        if one.receipt is None or one.receipt.refused is not None:
+            continue
+        if one.message.body is not None:
+            yield Published(_broken(one.message.thing, one.body), one.body)
+        for reading in one.message.readings:
+            where = place(reading.device, reading.kind, reading.measured_at.isoformat())
+            yield Published(where, tuple(sorted(reading.values.items())))
+
+
+def _stored(observation: Observation) -> Place:
+    return place(observation.device, observation.kind, observation.device_time.isoformat())
+
+
+def _set_aside(quarantined: Quarantined) -> Place:
+    """Where the payload of a quarantined reading says that it was measured; else it was broken on the way."""
+    payload = quarantined.payload or b""
+    try:
+        message = json.loads(payload)
+        (reading,) = message["readings"]
+        return place(message.get("device") or quarantined.thing or "", reading["kind"], reading["measured_at"])
+    except (ValueError, KeyError, TypeError):
+        return _broken(quarantined.thing or "", payload)
+
+
+def _broken(thing: str, payload: bytes) -> Place:
+    return thing, sha256(payload).hexdigest(), datetime.min.replace(tzinfo=UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
