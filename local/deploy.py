@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from local.emulator import REGION, ROOT, LocalProblem
 STAGE = "local"
 ACCOUNT = "000000000000"
 _DEPLOY_SECONDS = 120
+_ASSEMBLIES = ROOT / "build" / "assembly"
+_KEPT = 4
 
 _SOURCES = ("infra", "functions", "adapters", "domain", "catalogue", "requirements/lambda.txt", "cdk.json")
 """What an assembly is made from; nothing else changes it but the interpreter."""
@@ -27,7 +30,7 @@ _SOURCES = ("infra", "functions", "adapters", "domain", "catalogue", "requiremen
 def client(service: str, endpoint_url: str, **config: Any) -> Any:
     """A client of the emulator at `endpoint_url`, as its root."""
     return boto3.client(
-        service,  # type: ignore[call-overload]
+        service,
         endpoint_url=endpoint_url,
         region_name=REGION,
         aws_access_key_id="test",
@@ -41,18 +44,21 @@ def synthesised(say: Callable[[str], None] = print) -> Path:
 
     Raises LocalProblem when Node is missing or the app does not synthesise.
     """
-    folder = ROOT / "cdk.out" / STAGE
-    stamp, sources = folder / ".sources", fingerprint()
-    if stamp.exists() and stamp.read_text() == sources:
-        return folder
-    if shutil.which("node") is None:
-        raise LocalProblem("the CDK app needs Node: install Node.js 20 or newer")
-    say("Making the CDK assembly (once after a change) ...")
-    shutil.rmtree(folder, ignore_errors=True)
-    context = json.loads((ROOT / "cdk.json").read_text()).get("context", {}) | {"stage": STAGE}
-    _run("infra.build", "--stage", STAGE)
-    _run("infra.app", CDK_OUTDIR=str(folder), CDK_CONTEXT_JSON=json.dumps(context))
-    stamp.write_text(sources)
+    folder = _ASSEMBLIES / fingerprint()
+    if not folder.exists():
+        if shutil.which("node") is None:
+            raise LocalProblem("No Node here, which the CDK app needs: install Node.js 20 or newer.")
+        say("Making the CDK assembly (once after a change of the sources) ...")
+        _run("infra.build", "--stage", STAGE)
+        _ASSEMBLIES.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=_ASSEMBLIES) as scratch:
+            made = Path(scratch) / "assembly"
+            _run("infra.app", CDK_OUTDIR=str(made), CDK_CONTEXT_JSON=json.dumps({"stage": STAGE}))
+            if not folder.exists():  # nobody else was quicker
+                made.rename(folder)
+    for old in sorted(_ASSEMBLIES.iterdir(), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
+        if old != folder:
+            shutil.rmtree(old, ignore_errors=True)
     return folder
 
 
@@ -76,7 +82,7 @@ def fingerprint() -> str:
     for path in _files():
         digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
         digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return digest.hexdigest()[:16]
 
 
 def _files() -> Iterator[Path]:
@@ -95,10 +101,12 @@ def deploy(assembly: Path, endpoint_url: str) -> dict[str, str]:
     (template,) = assembly.glob("*.template.json")
     stack = template.name.removesuffix(".template.json")
     _upload(json.loads((assembly / f"{stack}.assets.json").read_text()), assembly, endpoint_url)
+    described = json.loads((assembly / "manifest.json").read_text())["artifacts"][stack]["properties"]
+    uploaded = _resolved(described["stackTemplateAssetObjectUrl"]).removeprefix("s3://")
     formation = client("cloudformation", endpoint_url)
     formation.create_stack(
         StackName=stack,
-        TemplateBody=template.read_text(),
+        TemplateURL=f"{endpoint_url}/{uploaded}",  # as cdk does: it is too long to be sent with the call
         Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
     deadline = time.monotonic() + _DEPLOY_SECONDS
@@ -109,7 +117,7 @@ def deploy(assembly: Path, endpoint_url: str) -> dict[str, str]:
         if not found["StackStatus"].endswith("CREATE_IN_PROGRESS"):
             break
         time.sleep(0.05)
-    raise LocalProblem(f"the stack was not created: {_failures(formation, stack)}")
+    raise LocalProblem(f"The stack was not created: {_failures(formation, stack)}")
 
 
 def _failures(formation: Any, stack: str) -> str:

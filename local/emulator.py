@@ -23,6 +23,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AW
 """The emulator's root; it listens on loopback only and forgets everything."""
 
 ROOT = Path(__file__).resolve().parent.parent
+FOLDER, STACK_FILE = "cloud", "stack.json"
 _START_SECONDS = 60
 
 
@@ -30,16 +31,29 @@ class LocalProblem(RuntimeError):
     """Something on this machine stands in the way; the message says in one sentence what to do."""
 
 
+class AlreadyRunning(LocalProblem):
+    """Another process holds the state folder."""
+
+
 @dataclass(frozen=True)
 class Emulator:
-    """Where a running emulator is reached. `folder` holds all that it writes; `ca` is the broker's authority (PEM)."""
+    """Where a running emulator is reached. `folder` goes when it ends, with all that is in it."""
 
     endpoint_url: str
     mqtt_host: str
     mqtt_port: int
-    ca: Path
-    log: Path
+    folder: Path
     pid: int
+
+    @property
+    def ca(self) -> Path:
+        """The authority of the broker's certificate and of the things' (PEM)."""
+        return self.folder / "ca.pem"
+
+    @property
+    def log(self) -> Path:
+        """What the emulator and the functions in it say."""
+        return self.folder / "log.txt"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -51,15 +65,17 @@ class Emulator:
 def running(
     state: Path, patches: Iterable[str], *, say: Callable[[str], None] = print, services: dict[str, str] | None = None
 ) -> Iterator[Emulator]:
-    """A fresh emulator whose files are all in the folder `state`/emulator, which is removed at the end.
+    """A fresh emulator whose files are all in the folder `state`/cloud, which is removed at the end, as is the file
+    `state`/stack.json that points there.
 
     One at a time in a `state` folder. Raises LocalProblem when another runs there, or when it does not come up.
     """
     state.mkdir(parents=True, exist_ok=True)
-    folder = state.resolve() / "emulator"
-    with _alone(state):
-        _clear(folder)
+    folder = state.resolve() / FOLDER
+    with alone(state):
+        clear(state)
         folder.mkdir()
+        (folder / "owner").write_text(str(os.getpid()))
         http = free_port(HTTP_PORT, "the AWS API", say)
         mqtt = free_port(MQTT_PORT, "MQTT", say)
         read, write = os.pipe()
@@ -79,22 +95,22 @@ def running(
         os.close(read)
         try:
             (folder / "process").write_text(str(process.pid))
-            yield _ready(process, Emulator(f"http://{HOST}:{http}", HOST, mqtt, folder / "ca.pem", log, process.pid))
+            yield _ready(process, Emulator(f"http://{HOST}:{http}", HOST, mqtt, folder, process.pid))
         finally:
             _end(process)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             os.close(write)
 
 
 @contextlib.contextmanager
-def _alone(state: Path) -> Iterator[None]:
+def alone(state: Path) -> Iterator[None]:
     """Hold the folder for this process. The kernel lets go of it however the process ends, so it is never stale."""
     handle = os.open(state, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise LocalProblem(f"a cloud is already running for {state}: stop it with `make down`") from None
+        raise AlreadyRunning(f"A cloud is already running in {state}: stop it with `make down`.") from None
     finally:
         os.close(handle)
 
@@ -155,7 +171,7 @@ def _ready(process: "subprocess.Popen[bytes]", emulator: Emulator) -> Emulator:
         else:
             return emulator
     tail = "\n".join(emulator.log.read_text(errors="replace").splitlines()[-15:])
-    raise LocalProblem(f"the emulator did not come up; the end of its log:\n{tail}")
+    raise LocalProblem(f"The emulator did not come up; the end of its log:\n{tail}")
 
 
 def _get(url: str) -> bytes:
@@ -172,17 +188,31 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _clear(folder: Path) -> None:
+def clear(state: Path) -> None:
     """Remove what an emulator left behind whose parent was killed, and end it should it still run."""
-    with contextlib.suppress(OSError, ValueError):
-        pid = int((folder / "process").read_text())
-        if str(folder) in _command(pid):
+    folder = state.resolve() / FOLDER
+    pid = recorded(folder, "process")
+    if pid is not None and str(folder) in command(pid):
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+    remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove an emulator's folder and the file that points there."""
+    (folder.parent / STACK_FILE).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _command(pid: int) -> list[str]:
-    """The command line of a process, empty when there is none; ours carries the folder, so it is never another's."""
+def recorded(folder: Path, name: str) -> int | None:
+    """The number of a process as the file `name` has it."""
+    with contextlib.suppress(OSError, ValueError):
+        return int((folder / name).read_text())
+    return None
+
+
+def command(pid: int) -> list[str]:
+    """The words that a process was started with, none when there is none: by them it is known as ours or not."""
     listed = subprocess.run(  # noqa: S603 - a number
         ["ps", "-ww", "-o", "args=", "-p", str(pid)],  # noqa: S607
         capture_output=True,

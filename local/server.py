@@ -5,7 +5,6 @@ Started by `local.emulator` only. Its folder stands on its command line, which i
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -15,6 +14,7 @@ from ministack import app
 from ministack.core import lambda_runtime
 
 from local import patches
+from local.emulator import remove
 
 
 def end_with_parent(parent: int, folder: Path) -> None:
@@ -24,7 +24,7 @@ def end_with_parent(parent: int, folder: Path) -> None:
     """
     os.read(parent, 1)
     lambda_runtime.reset()  # ends the Lambda workers, which write into the folder
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
     os.killpg(0, signal.SIGKILL)  # ourselves, and a worker that was being started
 
 

@@ -1,0 +1,131 @@
+"""`python -m local up | down`: the embedded cloud with the stack, left running; stopped again."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+try:
+    from local import emulator
+    from local.cloud import ENDPOINT, ORGANISATIONS, STATE, running_cloud
+    from local.emulator import FOLDER, ROOT, STACK_FILE, AlreadyRunning, LocalProblem
+except ModuleNotFoundError as missing:
+    sys.exit(f"{missing.name} is not installed for {sys.executable}: run `make setup`, or use `make up`.")
+
+_UP_SECONDS, _DOWN_SECONDS = 300, 15
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("command", choices=["up", "down", "serve"], help="serve: as up, but in this process")
+    command = parser.parse_args().command
+    try:
+        {"up": up, "down": down, "serve": serve}[command]()
+    except LocalProblem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def up(state: Path = STATE) -> None:
+    """Leave a cloud running behind us; one that runs already stays as it is."""
+    if _is_running(state):
+        print("The cloud is running already.")
+    else:
+        with _log(state).open("wb") as log:
+            keeper = subprocess.Popen(
+                [sys.executable, "-m", "local", "serve"],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            _follow(keeper, state)
+    print(_addresses(state))
+
+
+def serve(state: Path = STATE) -> None:
+    """Keep a cloud running in this process until it is told to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with running_cloud(state) as cloud:
+            for organisation in ORGANISATIONS:
+                cloud.connect_mis(organisation)
+            (cloud.running.folder / "ready").touch()
+            signal.pause()
+    finally:
+        _log(state).unlink(missing_ok=True)
+
+
+def down(state: Path = STATE) -> None:
+    """End what `up` left running, and clear what a killed one left behind."""
+    if not _is_running(state):
+        emulator.clear(state)
+        print("No cloud is running.")
+        return
+    owner = emulator.recorded(state.resolve() / FOLDER, "owner")
+    if owner is None or "local" not in emulator.command(owner):
+        raise LocalProblem(f"The cloud in {state} belongs to another command: end that one.")
+    os.kill(owner, signal.SIGTERM)
+    deadline = time.monotonic() + _DOWN_SECONDS
+    while _is_running(state):
+        if time.monotonic() > deadline:
+            os.kill(owner, signal.SIGKILL)
+        time.sleep(0.05)
+    emulator.clear(state)
+    print("The cloud is down.")
+
+
+def _is_running(state: Path) -> bool:
+    state.mkdir(exist_ok=True)
+    try:
+        with emulator.alone(state):
+            return False
+    except AlreadyRunning:
+        return True
+
+
+def _log(state: Path) -> Path:
+    return state / "up.txt"
+
+
+def _follow(keeper: "subprocess.Popen[bytes]", state: Path) -> None:
+    """Show what the keeper says until the cloud is there. Raises LocalProblem when it ends before."""
+    ready = state / FOLDER / "ready"
+    deadline = time.monotonic() + _UP_SECONDS
+    with _log(state).open() as words:
+        try:
+            while not ready.exists() and keeper.poll() is None and time.monotonic() < deadline:
+                print(words.read(), end="", flush=True)
+                time.sleep(0.05)
+        except KeyboardInterrupt:
+            keeper.terminate()
+            raise
+        print(words.read(), end="", flush=True)
+    if not ready.exists():
+        keeper.terminate()
+        raise LocalProblem("The cloud did not come up.")
+
+
+def _addresses(state: Path) -> str:
+    stack = json.loads((state / STACK_FILE).read_text())
+    rows = {
+        "AWS API": f"{stack['endpoint_url']} (key and secret: test)",
+        "MQTT": f"{stack['mqtt']['host']}:{stack['mqtt']['port']}, CA {stack['mqtt']['ca']}",
+        "PMA API": stack["api_url"],
+        "tokens": stack["token_url"],
+        "MIS": f"{stack['mis_url']} (endpoint {ENDPOINT} of {' and '.join(stack['organisations'])})",
+        "all of it": str((state / STACK_FILE).relative_to(ROOT)),
+    }
+    return "\n".join(f"{name:>10}  {value}" for name, value in rows.items()) + "\nStop it with `make down`."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
