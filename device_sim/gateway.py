@@ -154,9 +154,10 @@ def over_mtls(broker: Broker, identity: Identity, events: Events) -> Connection:
             keep_alive_interval_sec=60,
             enable_metrics_collection=False,
         )
-    except AwsCrtError as error:
+    except (AwsCrtError, RuntimeError) as error:  # awscrt raises either, by where it finds the fault
         raise NoCertificate(
-            f"The certificate of {identity.thing} cannot be used ({error.name}): {identity.certificate}"
+            f"{identity.thing} cannot connect with {identity.certificate} and {identity.private_key}: "
+            "one of them is not a PEM file, or they are not a pair."
         ) from error
     return client
 
@@ -165,7 +166,7 @@ def _why(data: Any) -> str:
     packet = getattr(data, "connack_packet", None) or getattr(data, "disconnect_packet", None)
     if packet is not None and packet.reason_code is not None:
         return str(packet.reason_code.name).lower().replace("_", " ")
-    return str(getattr(data.exception, "message", data.exception))
+    return str(getattr(data.exception, "message", data.exception)).rstrip(".")
 
 
 class Gateway:
@@ -217,7 +218,7 @@ class Gateway:
         with self._changed:
             if not self._changed.wait_for(lambda: self._connected, seconds):
                 raise NotConnected(
-                    f"{self.thing} could not connect to {self._where} within {seconds:g} s: {self._trouble}."
+                    f"{self.thing} could not connect to {self._where} within {seconds:.0f} s: {self._trouble}."
                 )
 
     def send(self, topic: str, body: bytes) -> "Future[Receipt]":
