@@ -5,13 +5,20 @@ import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_sim.cohort import Cohort, a_patient, measure, simulate
+from device_sim.gateway import Topics
+from device_sim.payload import pack
 from domain.codes import KINDS
+from domain.profile import DeviceProfile
+from domain.reading import Arrival, decode, read
+
+CATALOGUE = Path(__file__).resolve().parents[2] / "catalogue"
 
 UNTIL = datetime(2026, 11, 22, 9, 0, 30, 123456, tzinfo=UTC)
 CANONICAL = {"mg/dL": ("mmol/L", Decimal(1) / Decimal("18.0156"))}
@@ -124,3 +131,23 @@ def test_a_patient_can_be_measured_alone() -> None:
     readings = measure(a_patient(0), seed=1, start=start, until=UNTIL, crisis=crisis)
     assert [reading.values["systolic"].value >= 180 for reading in readings[-5:]] == [True] * 5
     assert readings[-1].measured_at.utcoffset() == timedelta(hours=3)
+
+
+def test_what_is_sent_is_read_by_the_platform_as_it_was_meant() -> None:
+    for message in pack(a_cohort(crises=2).readings, gather=timedelta(minutes=15)):
+        topic = Topics().readings(message.thing)
+        arrival = Arrival("1", "", message.encode(UNTIL), topic, message.thing, UNTIL)
+        decoded = decode(arrival)
+        assert (arrival.thing, decoded.device or arrival.thing) == (message.thing, message.readings[0].device)
+        for said, meant in zip(map(read, decoded.readings), message.readings, strict=True):
+            assert (said.kind, said.device_time) == (meant.kind, meant.measured_at)
+            values = {name: (one["value"], one["unit"]) for name, one in said.said["values"].items()}
+            assert values == {name: tuple(one) for name, one in meant.values.items()}
+
+
+def test_every_device_is_of_a_profile_that_measures_what_it_says() -> None:
+    cohort = a_cohort(patients=20)
+    profiles = {device.serial: device.profile for patient in cohort.patients for device in patient.devices}
+    for device, kind in {(reading.device, reading.kind) for reading in cohort.readings}:
+        profile = DeviceProfile.model_validate_json((CATALOGUE / "devices" / f"{profiles[device]}.json").read_bytes())
+        assert kind in profile.measures
