@@ -16,6 +16,7 @@ from domain.enrolment import Endpoint, Subject
 from domain.identity import deterministic_id
 
 Content = Literal["alerts", "observations"]
+RowType = Literal["observation", "alert"]
 
 REFERENCES_A_ROW = 100
 """At most so many readings or alerts in one delivery."""
@@ -50,7 +51,7 @@ class Lane:
 class Reference:
     """What a delivery is about: a row of the observations or the alerts table, by its key. Rows hold no bodies."""
 
-    type: Literal["observation", "alert"]
+    type: RowType
     pk: str
     sk: str
 
@@ -132,11 +133,9 @@ def window(endpoint: Endpoint, content: Content) -> timedelta:
     return timedelta(seconds=endpoint.window_seconds if content == "observations" else 0)
 
 
-def wants(endpoint: Endpoint, subject: Subject, kind: str | None) -> bool:
-    """True when the endpoint's filters let through this kind (None: about no kind) of this subject."""
-    return (kind is None or not {"*", kind}.isdisjoint(endpoint.kinds)) and not {"*", *subject.programmes}.isdisjoint(
-        endpoint.programmes
-    )
+def wants(endpoint: Endpoint, subject: Subject, kind: str) -> bool:
+    """True when the endpoint's filters let through this kind of this subject."""
+    return not {"*", kind}.isdisjoint(endpoint.kinds) and not {"*", *subject.programmes}.isdisjoint(endpoint.programmes)
 
 
 def may_leave(subject: Subject | None) -> bool:

@@ -6,22 +6,23 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from adapters.alerts import Alerts
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters.alerts import Alerts, is_new_version
 from adapters.aws import client
 from adapters.deliveries import Deliveries
 from adapters.doorbell import Doorbell, to_lane
 from adapters.dynamodb import decode_item
 from adapters.environment import read
-from adapters.observations import Observations
+from adapters.observations import Observations, is_new_reading
 from adapters.registry import EndpointSwitch, RegistryReader
 from adapters.secrets import Secrets
 from adapters.webhook import Webhook
-from domain.delivery import Reference
+from domain.codes import KINDS
+from domain.delivery import Content, Reference, RowType
 from functions.export.service import Change, Collect, Send
 from functions.export.settings import CollectSettings, SendSettings
 
@@ -64,28 +65,26 @@ def sender() -> Send:
 
 
 def changes(event: dict[str, Any]) -> list[Change]:
-    """What of a stream's batch may leave: new observations, and alerts new or changed. All else stays here."""
-    return [_change(record["dynamodb"]) for record in event["Records"] if _may_leave(record)]
+    """What of a batch of either stream may leave: new readings, and alerts in each new version. All else stays here."""
+    found = []
+    for record in event["Records"]:
+        kind = record["dynamodb"]["Keys"]["sk"]["S"].partition("#")[0]
+        if is_new_version(record):
+            found.append(_change(record["dynamodb"], "alerts", "alert"))
+        elif kind in KINDS and is_new_reading(record):
+            found.append(_change(record["dynamodb"], "observations", "observation"))
+    return found
 
 
-def _may_leave(record: dict[str, Any]) -> bool:
-    sk = record["dynamodb"]["Keys"]["sk"]["S"]
-    if sk.startswith("alert#"):
-        return bool(record["eventName"] != "REMOVE")
-    # a MODIFY is two racing puts of one reading; a mark, a state and an outbox row are not readings
-    return record["eventName"] == "INSERT" and sk != "state" and not sk.startswith("outbox#") and "#mark#" not in sk
-
-
-def _change(stream_record: dict[str, Any]) -> Change:
-    row = decode_item(stream_record["NewImage"])
-    alert = row["sk"].startswith("alert#")
+def _change(brought: dict[str, Any], content: Content, type_: RowType) -> Change:
+    row = decode_item(brought["NewImage"])
     return Change(
-        sequence=stream_record["SequenceNumber"],
-        content="alerts" if alert else "observations",
+        sequence=brought["SequenceNumber"],
+        content=content,
         organisation=row["organisation"],
         subject=row["subject"],
-        kind=row.get("kind"),
-        reference=Reference("alert" if alert else "observation", row["pk"], row["sk"]),
+        kind=row["kind"],
+        reference=Reference(type_, row["pk"], row["sk"]),
     )
 
 

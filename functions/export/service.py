@@ -109,13 +109,13 @@ class Courier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row of a stream that may leave. `sequence` is the record's number; `kind` is None for an alert about none."""
+    """A row of a stream that may leave. `sequence` is the record's number."""
 
     sequence: str
     content: Content
     organisation: str
     subject: str
-    kind: str | None
+    kind: str
     reference: Reference
 
 
