@@ -1,0 +1,635 @@
+"""The life of an alert: the pure step function of a subject's episodes.
+
+`step(state, event, plan, now)` is total and deterministic, and repeating an event changes nothing. One episode belongs
+to a subject and a rule:
+
+    idle ──breach──▶ active ◀──relapse──▶ clearing ──recovered──▶ idle
+      └──ask──▶ confirming ──confirmed / unanswered──▶ active
+                    └──────── disproved / lapsed ────▶ idle
+
+- Time is the reading's own (`measured_at`); only the wait for an answer expires by the clock.
+- A reading older than the newest one that an open episode has seen may make it worse, never better (C21, R6); one that
+  is not fresh opens nothing (C20).
+- An open alert covers others of its family at its severity or below: one event is one alert (R49: a worse one is told).
+- Idle subjects who are well have an empty state, so nothing is written for them. What an idle rule forgets can only
+  make it alert sooner, never later.
+"""
+
+import json
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from domain.care_plan import RANK, Confirmation, Persistence, Plan, PlanVersion, Rule, Severity
+from domain.enrolment import Subject
+from domain.identity import deterministic_id
+from domain.observation import Observation
+
+Stage = Literal["idle", "confirming", "active", "clearing"]
+Signal = Literal[
+    "breached", "asked", "confirmed", "unanswered", "disproved", "lapsed", "eased", "relapsed", "recovered"
+]
+Why = Literal[
+    "within-limits", "persisting", "late", "artefact", "auxiliary-only", "snoozed", "quiet-hours", "same-episode",
+    "inactive-hours", "recalled", "no-plan", "no-consent",
+]  # fmt: skip
+"""Why nobody was told (the contract's closed list)."""
+
+Told = Literal["measure-again", "raised"]
+"""What people are told: to measure again, or that an alert was raised (or has grown worse)."""
+
+TRANSITIONS: dict[tuple[Stage, Signal], Stage] = {
+    ("idle", "breached"): "active",
+    ("idle", "asked"): "confirming",
+    ("confirming", "confirmed"): "active",
+    ("confirming", "unanswered"): "active",
+    ("confirming", "disproved"): "idle",
+    ("confirming", "lapsed"): "idle",
+    ("active", "eased"): "clearing",
+    ("active", "recovered"): "idle",
+    ("clearing", "relapsed"): "active",
+    ("clearing", "recovered"): "idle",
+}
+"""The state machine. A signal that a stage does not have here leaves it as it is."""
+
+ARTEFACTS = frozenset(
+    {"movement", "cuff-loose", "improper-position", "poor-contact", "signal-loss", "maternal-confusion", "sensor-error"}
+)
+"""Flags of a reading that is no evidence either way: it neither alerts nor clears."""
+
+STATE_FORMAT = 1
+ENGINE_VERSION = 1
+
+CARE_PLAN = "care-plan"
+"""The rule of the technical alert that a stored care plan does not read, so that templates judge in its place (R45)."""
+
+_KEPT_ENTRIES = 64
+_COUNTED = 16
+_FORGOTTEN = 30 * 24 * 3600 * 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BREACH, _RECOVERY, _MEDICAL = 1, 2, 4
+
+Key: TypeAlias = tuple[int, str]
+"""`(measured at, in milliseconds since 1970; observation id)`: a total order of readings, whatever they arrive in."""
+
+Entry: TypeAlias = tuple[int, str, int]
+"""A key with its verdict: bits of breach, recovery, medical device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One version of an alert. `tell` are the roles to notify of this version, `told` what; both empty if none.
+
+    `observation` is the reading that raised it, `observations` all that count towards it.
+    """
+
+    id: str
+    version: int
+    organisation: str
+    subject: str
+    rule: str
+    kind: str
+    value: str
+    family: str
+    severity: Severity
+    category: Literal["physiological", "technical"]
+    state: Literal["confirming", "active", "clearing", "resolved"]
+    outcome: Literal["resolved", "not-confirmed", "withdrawn"] | None
+    raised_at: datetime
+    resolved_at: datetime | None
+    observation: str
+    observations: tuple[str, ...]
+    plan_version: str
+    tell: tuple[str, ...] = ()
+    told: Told | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """Where a rule stands for a subject. While idle, `entries` gather what `persist` counts.
+
+    `alert` is None though open: another alert of the family covers it, or its confirmation is awaited unasked.
+    `over` is when the last episode ended: nothing measured before that raises again.
+    """
+
+    stage: Stage = "idle"
+    entries: tuple[Entry, ...] = ()
+    opened: Key = (0, "")
+    last: Key = (0, "")
+    arrived: int = 0
+    counted: tuple[str, ...] = ()
+    medical: bool = False
+    severity: Severity = "info"
+    plan_version: str = ""
+    clear_since: int | None = None
+    over: int | None = None
+    alert: Alert | None = None
+
+
+_IDLE = Episode()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All episodes of one subject, by rule id; a rule that stands idle with nothing to remember is absent."""
+
+    episodes: Mapping[str, Episode] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The clock has moved on for a subject; nothing else happened."""
+
+    organisation: str
+    subject: str
+
+
+Event: TypeAlias = Observation | Tick
+
+
+class Decision(NamedTuple):
+    """What one rule made of one event; `why` is None when somebody was told."""
+
+    observation: str | None
+    rule: str | None
+    plan_version: str | None
+    before: Stage
+    after: Stage
+    why: Why | None
+
+
+@dataclass(frozen=True, slots=True)
+class Monitored:
+    """What is known of one subject when its readings are evaluated. `version` is of the stored state, 0 if none."""
+
+    subject: Subject | None
+    plans: tuple[PlanVersion, ...]
+    state: State
+    version: int
+
+
+def step(state: State, event: Event, plan: Plan | None, now: datetime) -> tuple[State, list[Decision], list[Alert]]:
+    """Move a subject's episodes by one event. Returns the new state, why (nobody was told), and new alert versions.
+
+    `state` itself is returned when nothing changed. `now` is the clock: it decides what is fresh and what has expired.
+    """
+    if plan is None:
+        if isinstance(event, Observation):
+            return state, [Decision(event.id, None, None, "idle", "idle", "no-plan")], []
+        return state, [], []
+    turn = _Turn(state.episodes, event, plan, _milliseconds(now))
+    turn.check_plan()
+    if isinstance(event, Observation):
+        turn.read(event)
+    turn.expire()
+    if turn.changed is None:
+        return state, turn.decisions, []
+    turn.uncover()
+    return State(turn.tidied()), turn.decisions, list(turn.alerts.values())
+
+
+class _Turn:
+    """One step under way. `changed` are the episodes once one has; `alerts` holds one new version of each."""
+
+    __slots__ = ("alerts", "changed", "decisions", "episodes", "event", "now", "plan")
+
+    def __init__(self, episodes: Mapping[str, Episode], event: Event, plan: Plan, now: int) -> None:
+        self.episodes = episodes
+        self.changed: dict[str, Episode] | None = None
+        self.event = event
+        self.plan = plan
+        self.now = now
+        self.decisions: list[Decision] = []
+        self.alerts: dict[str, Alert] = {}
+
+    def check_plan(self) -> None:
+        """A care plan that does not read is a technical alert for as long as templates judge in its place."""
+        before = self.episodes.get(CARE_PLAN)
+        if self.plan.unreadable and before is None:
+            self._keep(CARE_PLAN, _IDLE, self._unreadable())
+        elif before is not None and not self.plan.unreadable:
+            self._end(before, "recovered", self.now, "resolved")
+            self._keep(CARE_PLAN, before, _IDLE)
+
+    def read(self, observation: Observation) -> None:
+        rules = self.plan.rules.get(observation.kind)
+        if rules is None:
+            self.decisions.append(Decision(observation.id, None, None, "idle", "idle", "within-limits"))
+            return
+        at = _milliseconds(observation.measured_at)
+        medical = _MEDICAL if observation.device_class == "medical" else 0
+        values, decide = observation.values, self.decisions.append
+        useless: Why | None = None
+        if observation.flags or observation.tags:
+            useless = _useless(observation)
+        for rule in rules:
+            value = values.get(rule.value)
+            if value is None:  # null is no zero, and a rule for another value is another rule (C23)
+                continue
+            before = self.episodes.get(rule.id, _IDLE)
+            breached = rule.breached(value)
+            if useless is None and (breached or before is not _IDLE):
+                verdict = medical | (_BREACH if breached else _RECOVERY if rule.recovered(value) else 0)
+                after, why = self._move(rule, before, (at, observation.id, verdict), observation)
+                self._keep(rule.id, before, after)
+                decide(Decision(observation.id, rule.id, rule.plan_version, before.stage, after.stage, why))
+            else:
+                stage = before.stage
+                why = useless or "within-limits"
+                decide(Decision(observation.id, rule.id, rule.plan_version, stage, stage, why))
+
+    def expire(self) -> None:
+        """What was to be measured again and was not in time is taken for true; unasked, it lapses."""
+        for rules in self.plan.rules.values() if self.episodes else ():
+            for rule in rules:
+                before = self.episodes.get(rule.id)
+                if before is None or before.stage != "confirming" or rule.confirm is None:
+                    continue
+                if self.now > before.arrived + rule.confirm.within:
+                    after = self._unanswered(before, rule.confirm)
+                    self._keep(rule.id, before, after)
+                    why: Why | None = None if self._was_told(after) else "persisting"
+                    self.decisions.append(Decision(None, rule.id, rule.plan_version, before.stage, after.stage, why))
+
+    def uncover(self) -> None:
+        """Show what an alert of the family has covered, once that alert is no longer open.
+
+        Quietly when the covering alert has resolved (grading down); told when it was not confirmed.
+        """
+        quiet = {alert.family for alert in self.alerts.values() if alert.outcome == "resolved"}
+        for rules in self.plan.rules.values():
+            for rule in rules:
+                hidden = self.episodes.get(rule.id)
+                if hidden is None or hidden.alert is not None or hidden.stage == "idle" or _is_held(rule, hidden):
+                    continue
+                if not self._covered(rule, hidden):
+                    self._keep(rule.id, hidden, self._raise(rule, hidden, tell=rule.family not in quiet))
+
+    def tidied(self) -> Mapping[str, Episode]:
+        """The episodes without what is idle and has been for long: rules come and go with versions of the plan."""
+        return {
+            rule: episode
+            for rule, episode in self.episodes.items()
+            if episode.stage != "idle" or self.now - _newest(episode) < _FORGOTTEN
+        }
+
+    def _keep(self, rule: str, before: Episode, after: Episode) -> None:
+        if after is before or after == before:
+            return
+        if self.changed is None:
+            self.episodes = self.changed = dict(self.episodes)
+        if after == _IDLE:
+            self.changed.pop(rule, None)
+        else:
+            self.changed[rule] = after
+
+    def _move(self, rule: Rule, episode: Episode, entry: Entry, observation: Observation) -> tuple[Episode, Why | None]:
+        """`episode` moved by one reading, and why nobody was told."""
+        arrived = _milliseconds(observation.received_at)
+        if episode.stage != "idle":
+            after, why = self._follow(rule, episode, entry, arrived)
+            return after, None if self._was_told(after) else why
+        at, _, verdict = entry
+        silent: Why = "same-episode" if verdict & _BREACH else "within-limits"
+        if episode.over is not None and self.now - episode.over > rule.fresh_for:
+            episode = replace(episode, over=None)  # what is older than that is not fresh enough to raise
+        elif episode.over is not None and at <= episode.over:
+            return episode, silent
+        if rule.active is not None and not rule.active.covers(observation.measured_at.astimezone(self.plan.zone)):
+            return episode, "inactive-hours" if verdict & _BREACH else "within-limits"
+        run: tuple[Entry, ...] = (entry,) if verdict & _BREACH else ()
+        later: tuple[Entry, ...] = ()
+        if rule.persist is not None:
+            entries, run, later = _persisted(rule.persist, episode.entries, entry)
+            episode = replace(episode, entries=entries)
+        if not run:
+            return episode, "persisting" if verdict & _BREACH else "within-limits"
+        if self.now - run[-1][0] > rule.fresh_for:
+            return episode, "late"
+        after, why = self._open(rule, run, arrived)
+        for past in later:
+            after, _ = self._follow(rule, after, past, arrived)
+        return after, why
+
+    def _open(self, rule: Rule, run: tuple[Entry, ...], arrived: int) -> tuple[Episode, Why | None]:
+        """Open an episode on `run`: the readings that count, the newest last."""
+        newest = run[-1][:2]
+        medical = any(verdict & _MEDICAL for _, _, verdict in run)
+        episode = Episode(
+            stage=TRANSITIONS["idle", "asked" if rule.confirm else "breached"],
+            opened=newest,
+            last=newest,
+            arrived=arrived,
+            counted=tuple(name for _, name, _ in run)[-_COUNTED:],
+            medical=medical,
+            severity=rule.severity if medical or RANK[rule.severity] < RANK["critical"] else "warning",
+            plan_version=rule.plan_version,
+        )
+        if _is_held(rule, episode):
+            return episode, "persisting"
+        if self._covered(rule, episode):
+            return episode, "same-episode"
+        return self._raise(rule, episode, tell=True), None
+
+    def _follow(self, rule: Rule, episode: Episode, entry: Entry, arrived: int) -> tuple[Episode, Why | None]:
+        """An open episode and one more reading."""
+        key, verdict = entry[:2], entry[2]
+        if verdict & _BREACH and verdict & _MEDICAL and not episode.medical and self.now - key[0] <= rule.fresh_for:
+            episode = self._worsen(rule, episode)
+        if episode.stage == "confirming" and rule.confirm is not None:
+            return self._answer(rule, episode, rule.confirm, entry, arrived)
+        if verdict & _RECOVERY:
+            return self._recover(rule, episode, key, verdict)
+        if key > episode.last:
+            episode = replace(self._signal(episode, "relapsed"), last=key, clear_since=None)
+        elif episode.clear_since is not None and key[0] >= episode.clear_since:
+            episode = replace(episode, clear_since=episode.last[0])  # it has not been well for as long as it seemed
+        return episode, "same-episode"
+
+    def _answer(
+        self, rule: Rule, episode: Episode, confirm: Confirmation, entry: Entry, arrived: int
+    ) -> tuple[Episode, Why | None]:
+        """A reading while confirmation is awaited: it counts by its measured time, near the first or its arrival."""
+        at, name, verdict = entry
+        newer = (at, name) > episode.last
+        in_time = abs(at - episode.opened[0]) <= confirm.within or 0 <= at - episode.arrived <= confirm.within
+        if verdict & _BREACH:
+            if name in episode.counted or not (in_time or newer):
+                return episode, "same-episode"
+            if not in_time and not confirm.ask_again:
+                return self._open(rule, (entry,), arrived)
+            episode = replace(episode, counted=(*episode.counted, name), last=max(episode.last, (at, name)))
+            if in_time and len(episode.counted) < confirm.readings:
+                return episode, "same-episode"
+            return self._confirm(rule, episode, "confirmed" if in_time else "unanswered"), "same-episode"
+        if not newer:
+            return episode, "late" if verdict & _RECOVERY else "same-episode"
+        if not verdict & _RECOVERY:
+            return replace(episode, last=(at, name)), "same-episode"
+        if episode.medical and not verdict & _MEDICAL:
+            return episode, "auxiliary-only"
+        if in_time or not confirm.ask_again:
+            return self._end(episode, "disproved", at, "not-confirmed"), "within-limits"
+        return self._recover(rule, self._unanswered(episode, confirm), (at, name), verdict)
+
+    def _recover(self, rule: Rule, episode: Episode, key: Key, verdict: int) -> tuple[Episode, Why | None]:
+        """A reading past the bound of recovery. Only what is newer clears, and an auxiliary device nothing medical."""
+        if key <= episode.last:
+            return episode, "late"
+        if episode.medical and not verdict & _MEDICAL:
+            return episode, "auxiliary-only"
+        since = key[0] if episode.clear_since is None else episode.clear_since
+        if key[0] - since >= rule.clear_for:
+            return self._end(episode, "recovered", key[0], "resolved"), "within-limits"
+        return replace(self._signal(episode, "eased"), last=key, clear_since=since), "within-limits"
+
+    def _confirm(self, rule: Rule, episode: Episode, signal: Signal) -> Episode:
+        if episode.alert is not None or self._covered(rule, episode):
+            return self._signal(episode, signal, told="raised")
+        return self._raise(rule, replace(episode, stage=TRANSITIONS["confirming", signal]), tell=True)
+
+    def _unanswered(self, episode: Episode, confirm: Confirmation) -> Episode:
+        if confirm.ask_again:
+            return self._signal(episode, "unanswered", told="raised")
+        return self._end(episode, "lapsed", episode.last[0], "not-confirmed")
+
+    def _worsen(self, rule: Rule, episode: Episode) -> Episode:
+        """A medical device shows what only an auxiliary one had shown: the cap on severity falls."""
+        worse = replace(episode, medical=True, severity=rule.severity)
+        if episode.alert is None or episode.severity == rule.severity:
+            return worse
+        told: Told = "measure-again" if episode.stage == "confirming" else "raised"
+        return self._publish(worse, told, severity=rule.severity)
+
+    def _signal(self, episode: Episode, signal: Signal, *, told: Told | None = None) -> Episode:
+        stage = TRANSITIONS.get((episode.stage, signal))
+        if stage is None:
+            return episode
+        episode = replace(episode, stage=stage)
+        if episode.alert is None:
+            return episode
+        return self._publish(episode, told, state=stage, observations=episode.counted)
+
+    def _end(self, episode: Episode, signal: Signal, at: int, outcome: Literal["resolved", "not-confirmed"]) -> Episode:
+        if episode.alert is not None:
+            self._publish(episode, None, state="resolved", outcome=outcome, resolved_at=_moment(at))
+        return Episode(stage=TRANSITIONS[episode.stage, signal], over=at)
+
+    def _raise(self, rule: Rule, episode: Episode, *, tell: bool) -> Episode:
+        """The first version of an episode's alert; its id is made from the reading that raised it."""
+        at, observation = episode.opened
+        told: Told = "measure-again" if episode.stage == "confirming" else "raised"
+        return self._show(
+            episode,
+            Alert(
+                id=self._id(rule.id, observation),
+                version=1,
+                organisation=self.event.organisation,
+                subject=self.event.subject,
+                rule=rule.id,
+                kind=rule.kind,
+                value=rule.value,
+                family=rule.family,
+                severity=episode.severity,
+                category="physiological",
+                state=episode.stage,  # type: ignore[arg-type]  # an open episode is not idle
+                outcome=None,
+                raised_at=_moment(at),
+                resolved_at=None,
+                observation=observation,
+                observations=episode.counted,
+                plan_version=episode.plan_version,
+            ),
+            told if tell else None,
+            self.plan.told_first,
+        )
+
+    def _unreadable(self) -> Episode:
+        since = str(self.now)
+        return self._show(
+            Episode(stage="active", opened=(self.now, ""), last=(self.now, ""), severity="warning"),
+            Alert(
+                id=self._id(CARE_PLAN, since),
+                version=1,
+                organisation=self.event.organisation,
+                subject=self.event.subject,
+                rule=CARE_PLAN,
+                kind="",
+                value="",
+                family=CARE_PLAN,
+                severity="warning",
+                category="technical",
+                state="active",
+                outcome=None,
+                raised_at=_moment(self.now),
+                resolved_at=None,
+                observation="",
+                observations=(),
+                plan_version="",
+            ),
+            "raised",
+            ("doctor", "duty"),
+        )
+
+    def _publish(self, episode: Episode, told: Told | None, **changes: Any) -> Episode:
+        """A new version of an episode's alert: one a step, however much happens in it."""
+        assert episode.alert is not None  # noqa: S101 - callers have looked
+        earlier = self.alerts.get(episode.alert.id)
+        version = episode.alert.version + (earlier is None)
+        if told is None and earlier is not None:
+            return self._show(episode, replace(episode.alert, version=version, **changes), earlier.told, earlier.tell)
+        return self._show(episode, replace(episode.alert, version=version, **changes), told, self.plan.told_first)
+
+    def _show(self, episode: Episode, alert: Alert, told: Told | None, tell: tuple[str, ...]) -> Episode:
+        """Put out `alert`; the episode keeps it without whom this version told."""
+        self.alerts[alert.id] = replace(alert, told=told, tell=tell) if told else alert
+        return replace(episode, alert=alert)
+
+    def _covered(self, rule: Rule, episode: Episode) -> bool:
+        """True while another open alert of the family is at least as severe."""
+        return any(
+            other.alert is not None
+            and other.alert.family == rule.family
+            and other.alert.rule != rule.id
+            and RANK[other.alert.severity] >= RANK[episode.severity]
+            for other in self.episodes.values()
+        )
+
+    def _was_told(self, episode: Episode) -> bool:
+        return episode.alert is not None and (now := self.alerts.get(episode.alert.id)) is not None and bool(now.told)
+
+    def _id(self, rule: str, raised_by: str) -> str:
+        return deterministic_id(self.event.organisation, "alert", self.event.subject, rule, raised_by)
+
+
+def _useless(observation: Observation) -> Why | None:
+    if "recalled" in observation.tags:
+        return "recalled"
+    return "artefact" if ARTEFACTS.intersection(observation.flags) else None
+
+
+def _is_held(rule: Rule, episode: Episode) -> bool:
+    """Awaiting confirmation that nobody was asked for: no alert until it comes."""
+    return episode.stage == "confirming" and rule.confirm is not None and not rule.confirm.ask_again
+
+
+def _newest(episode: Episode) -> int:
+    return max(episode.over or 0, episode.entries[-1][0] if episode.entries else 0)
+
+
+def _persisted(
+    persist: Persistence, entries: tuple[Entry, ...], entry: Entry
+) -> tuple[tuple[Entry, ...], tuple[Entry, ...], tuple[Entry, ...]]:
+    """`(entries with entry, the run that persisted, what is newer than that run)`; the run is empty if none did.
+
+    Distinct readings count, by measured time: a reading that is known already changes nothing (C16).
+    """
+    index = bisect_left(entries, entry)
+    if any(known[:2] == entry[:2] for known in entries[index : index + 1] + entries[max(index - 1, 0) : index]):
+        return entries, (), ()
+    kept = (*entries[:index], entry, *entries[index:])
+    end = _for_long(kept, index, persist.milliseconds) if persist.milliseconds else _often(kept, index, persist)
+    if end is not None:
+        start, stop = end
+        return (), tuple(one for one in kept[start:stop] if one[2] & _BREACH), kept[stop:]
+    return _pruned(kept, persist), (), ()
+
+
+def _for_long(entries: tuple[Entry, ...], index: int, period: int) -> tuple[int, int] | None:
+    """The unbroken run of breaches around `index`, if it is at least `period` long."""
+    if not entries[index][2] & _BREACH:
+        return None
+    start = stop = index
+    while start and entries[start - 1][2] & _BREACH:
+        start -= 1
+    while stop + 1 < len(entries) and entries[stop + 1][2] & _BREACH:
+        stop += 1
+    return (start, stop + 1) if entries[stop][0] - entries[start][0] >= period else None
+
+
+def _often(entries: tuple[Entry, ...], index: int, persist: Persistence) -> tuple[int, int] | None:
+    """The first `of` readings in a row that hold `index` and enough breaches."""
+    for start in range(max(index - persist.of + 1, 0), index + 1) if entries[index][2] & _BREACH else ():
+        breaches = [at for at, one in enumerate(entries[start : start + persist.of], start) if one[2] & _BREACH]
+        if len(breaches) >= persist.readings:
+            return breaches[0], breaches[-1] + 1
+    return None
+
+
+def _pruned(entries: tuple[Entry, ...], persist: Persistence) -> tuple[Entry, ...]:
+    """What may still count: nothing before the first breach, and no more than the window or 64 entries."""
+    kept = list(entries)
+    if persist.milliseconds:
+        horizon = kept[-1][0] - persist.milliseconds
+        while len(kept) > 1 and kept[1][0] <= horizon:
+            del kept[0]
+    else:
+        del kept[: -2 * persist.of]
+    while kept and not kept[0][2] & _BREACH:
+        del kept[0]
+    if len(kept) > _KEPT_ENTRIES:  # of entries that say the same, those between say nothing
+        inner = (i for i in range(1, len(kept) - 1) if kept[i - 1][2] == kept[i][2] == kept[i + 1][2])
+        del kept[next(inner, 0)]
+    return tuple(kept)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def dump(state: State) -> str:
+    """`state` as JSON, with the version of its format; what is as in an idle episode is left out."""
+    episodes = {
+        rule: {name: _plain(value) for name, value in _facts(episode).items() if value != getattr(_IDLE, name)}
+        for rule, episode in state.episodes.items()
+    }
+    return json.dumps({"v": STATE_FORMAT, "episodes": episodes}, separators=(",", ":"))
+
+
+def load(text: str) -> State:
+    """The state that `dump` wrote. Raises ValueError for a format that this engine does not know."""
+    stored = json.loads(text)
+    if stored["v"] != STATE_FORMAT:
+        raise ValueError(f"state of format {stored['v']}: this engine reads {STATE_FORMAT}")
+    return State({rule: _episode(facts) for rule, facts in stored["episodes"].items()})
+
+
+def _facts(episode: Episode) -> dict[str, Any]:
+    return {name: getattr(episode, name) for name in Episode.__dataclass_fields__}
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, Alert):
+        return value
+    facts = {name: getattr(value, name) for name in Alert.__dataclass_fields__ if name not in ("tell", "told")}
+    return {name: fact.isoformat() if isinstance(fact, datetime) else fact for name, fact in facts.items()}
+
+
+def _episode(facts: dict[str, Any]) -> Episode:
+    """An episode from its JSON: lists become tuples, and texts times."""
+    for name in ("opened", "last", "counted"):
+        if name in facts:
+            facts[name] = tuple(facts[name])
+    if "entries" in facts:
+        facts["entries"] = tuple((at, name, verdict) for at, name, verdict in facts["entries"])
+    if "alert" in facts:
+        facts["alert"] = _alert(facts["alert"])
+    return Episode(**facts)
+
+
+def _alert(facts: dict[str, Any]) -> Alert:
+    resolved_at = facts["resolved_at"]
+    return Alert(
+        **facts
+        | {
+            "raised_at": datetime.fromisoformat(facts["raised_at"]),
+            "resolved_at": resolved_at and datetime.fromisoformat(resolved_at),
+            "observations": tuple(facts["observations"]),
+        }
+    )
