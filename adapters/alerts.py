@@ -1,0 +1,280 @@
+"""Table `alerts`: where each subject's episodes stand, the alerts that people and hospitals see, and whom to tell.
+
+| pk | sk | item |
+|---|---|---|
+| `{org}#{subject}` | `state` | the engine's state as JSON, and the version on which every write is conditioned |
+| `{org}#{subject}` | `alert#{alert id}` | the newest version of an alert |
+| `{org}#{subject}` | `outbox#{alert id}#{alert version}` | whom to tell of a version, and who has been (`told`) |
+
+The three are written in one transaction or not at all, so no alert is without its notification (R52).
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from adapters.care_plans import to_versions
+from adapters.dynamodb import Item, batch_get, decode_item, encode_item, query, transact
+from adapters.registry import plan_key, subject_key, to_subject
+from domain.alert import Alert, Monitored, State, dump, load
+from domain.errors import Fault, InvalidRequest
+from domain.notification import Notice
+
+Key: TypeAlias = tuple[str, str]
+Who: TypeAlias = tuple[str, str]
+"""`(organisation, subject)`."""
+
+_ALERT = "alert#"
+_OUTBOX = "outbox#"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Alerts, newest first by when they were raised. `next` is an opaque cursor, None at the end."""
+
+    items: list[Alert]
+    next: str | None
+
+
+def state_key(organisation: str, subject: str) -> Key:
+    return f"{organisation}#{subject}", "state"
+
+
+def alert_key(organisation: str, subject: str, alert: str) -> Key:
+    return f"{organisation}#{subject}", f"{_ALERT}{alert}"
+
+
+def outbox_key(organisation: str, subject: str, alert: str, version: int) -> Key:
+    return f"{organisation}#{subject}", f"{_OUTBOX}{alert}#{version}"
+
+
+def to_item(alert: Alert) -> Item:
+    pk, sk = alert_key(alert.organisation, alert.subject, alert.id)
+    return {
+        "pk": pk,
+        "sk": sk,
+        "id": alert.id,
+        "version": alert.version,
+        "organisation": alert.organisation,
+        "subject": alert.subject,
+        "rule": alert.rule,
+        "kind": alert.kind,
+        "value": alert.value,
+        "family": alert.family,
+        "severity": alert.severity,
+        "category": alert.category,
+        "state": alert.state,
+        "outcome": alert.outcome,
+        "raised_at": alert.raised_at,
+        "resolved_at": alert.resolved_at,
+        "observation": alert.observation,
+        "observations": alert.observations,
+        "plan_version": alert.plan_version,
+    }
+
+
+def to_alert(item: Mapping[str, Any]) -> Alert:
+    """The alert of an item in plain Python (as batch_get, query and decode_item give it)."""
+    resolved_at = item["resolved_at"]
+    return Alert(
+        id=item["id"],
+        version=int(item["version"]),
+        organisation=item["organisation"],
+        subject=item["subject"],
+        rule=item["rule"],
+        kind=item["kind"],
+        value=item["value"],
+        family=item["family"],
+        severity=item["severity"],
+        category=item["category"],
+        state=item["state"],
+        outcome=item["outcome"],
+        raised_at=datetime.fromisoformat(item["raised_at"]),
+        resolved_at=None if resolved_at is None else datetime.fromisoformat(resolved_at),
+        observation=item["observation"],
+        observations=tuple(item["observations"]),
+        plan_version=item["plan_version"],
+    )
+
+
+def is_new_version(record: Mapping[str, Any]) -> bool:
+    """True for a record of the table's stream that brings a new version of an alert."""
+    keys = record["dynamodb"]["Keys"]
+    return bool(record["eventName"] in ("INSERT", "MODIFY") and keys["sk"]["S"].startswith(_ALERT))
+
+
+def from_record(record: Mapping[str, Any]) -> tuple[Key, Alert]:
+    """The alert that a stream record brings, with its key."""
+    item = decode_item(record["dynamodb"]["NewImage"])
+    return (item["pk"], item["sk"]), to_alert(item)
+
+
+def is_new_notice(record: Mapping[str, Any]) -> bool:
+    """True for a record of the table's stream that brings a new row of the outbox."""
+    return bool(record["eventName"] == "INSERT" and record["dynamodb"]["Keys"]["sk"]["S"].startswith(_OUTBOX))
+
+
+def to_notice(record: Mapping[str, Any]) -> Notice:
+    """Whom to tell what, as a row of the outbox in the stream has it."""
+    item = decode_item(record["dynamodb"]["NewImage"])
+    return Notice(
+        organisation=item["organisation"],
+        subject=item["subject"],
+        alert=item["alert"],
+        version=int(item["version"]),
+        severity=item["severity"],
+        roles=tuple(item["roles"]),
+        step=item["step"],
+        received_at=datetime.fromisoformat(item["received_at"]),
+    )
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """What evaluate reads and writes: all of a batch's subjects in one read, each subject in one transaction."""
+
+    client: Any
+    table: str
+    registry: str
+
+    def read(self, subjects: Iterable[Who]) -> dict[Who, Monitored]:
+        """What is known of each of `subjects`, read consistently. One that nobody enrolled has `subject` None."""
+        wanted = list(dict.fromkeys(subjects))
+        found = batch_get(
+            self.client,
+            {
+                self.table: [state_key(*who) for who in wanted],
+                self.registry: [key(*who) for who in wanted for key in (subject_key, plan_key)],
+            },
+        )
+        return {who: self._monitored(who, found) for who in wanted}
+
+    def _monitored(self, who: Who, found: Mapping[tuple[str, str, str], Item]) -> Monitored:
+        subject = found.get((self.registry, *subject_key(*who)))
+        plan = found.get((self.registry, *plan_key(*who)))
+        state = found.get((self.table, *state_key(*who)))
+        return Monitored(
+            subject=None if subject is None else to_subject(subject),
+            plans=to_versions(plan) if plan else (),
+            state=load(state["state"]) if state else State(),
+            version=int(state["version"]) if state else 0,
+        )
+
+    def write(
+        self, who: Who, state: State, alerts: Sequence[Alert], *, after: int, now: datetime, received_at: datetime
+    ) -> None:
+        """Write `state` as version `after + 1` with the newest version of each alert and an order for each one told.
+
+        `received_at` is the arrival of the reading that caused it. Raises LostRace when the state is no longer at
+        version `after`.
+        """
+        organisation, subject = who
+        pk, sk = state_key(organisation, subject)
+        puts = [to_item(alert) for alert in {alert.id: alert for alert in alerts}.values()]
+        puts += [_notice(alert, now, received_at) for alert in alerts if alert.told]
+        transact(
+            self.client,
+            [
+                {
+                    "Put": {
+                        "TableName": self.table,
+                        "Item": encode_item({"pk": pk, "sk": sk, "version": after + 1, "state": dump(state)}),
+                        "ConditionExpression": "version = :after" if after else "attribute_not_exists(pk)",
+                    }
+                    | ({"ExpressionAttributeValues": {":after": {"N": str(after)}}} if after else {})
+                },
+                *({"Put": {"TableName": self.table, "Item": encode_item(item)}} for item in puts),
+            ],
+        )
+
+
+def _notice(alert: Alert, now: datetime, received_at: datetime) -> Item:
+    pk, sk = outbox_key(alert.organisation, alert.subject, alert.id, alert.version)
+    return {
+        "pk": pk,
+        "sk": sk,
+        "organisation": alert.organisation,
+        "subject": alert.subject,
+        "alert": alert.id,
+        "version": alert.version,
+        "severity": alert.severity,
+        "step": alert.told,
+        "roles": alert.tell,
+        "created_at": now,
+        "received_at": received_at,
+        "told": {},
+    }
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """What the API and export read of alerts."""
+
+    client: Any
+    table: str
+
+    def get(self, keys: Iterable[Key]) -> dict[Key, Alert]:
+        """`{(pk, sk): Alert}` of those that are present, read consistently."""
+        found = batch_get(self.client, {self.table: keys})
+        return {(pk, sk): to_alert(item) for (_, pk, sk), item in found.items()}
+
+    def of_subject(
+        self,
+        organisation: str,
+        subject: str,
+        *,
+        kind: str | None = None,
+        from_at: datetime | None = None,
+        to_at: datetime | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """A page of a subject's alerts, newest first by `raised_at` (`from_at` inclusive, `to_at` exclusive).
+
+        Raises InvalidRequest for a cursor that is none.
+        """
+        before = _read_cursor(cursor) if cursor else None
+        alerts = (
+            to_alert(item)
+            for item in query(
+                self.client,
+                TableName=self.table,
+                ConsistentRead=True,
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :alert)",
+                ExpressionAttributeValues={
+                    ":pk": {"S": state_key(organisation, subject)[0]},
+                    ":alert": {"S": _ALERT},
+                },
+            )
+        )
+        wanted = [
+            alert
+            for alert in alerts
+            if (kind is None or alert.kind == kind)
+            and (from_at is None or alert.raised_at >= from_at)
+            and (to_at is None or alert.raised_at < to_at)
+            and (before is None or _place(alert) < before)
+        ]
+        wanted.sort(key=_place, reverse=True)
+        return Page(wanted[:limit], _write_cursor(wanted[limit - 1]) if len(wanted) > limit else None)
+
+
+def _place(alert: Alert) -> tuple[datetime, str]:
+    return alert.raised_at, alert.id
+
+
+def _write_cursor(last: Alert) -> str:
+    return urlsafe_b64encode(f"{last.raised_at.isoformat()}#{last.id}".encode()).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        raised_at, _, name = urlsafe_b64decode(cursor.encode()).decode().partition("#")
+        place = datetime.fromisoformat(raised_at), name
+    except ValueError:
+        place = None
+    if place is None or place[0].tzinfo is None:
+        raise InvalidRequest(Fault("query:cursor", "as `next` of the page before gave it"))
+    return place
