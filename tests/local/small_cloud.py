@@ -1,0 +1,116 @@
+"""A bare emulator and small things made in it: functions that say what they saw, queues, streams."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from local import emulator
+from local.deploy import client
+
+HANDLER = """
+import json, os, time
+
+def names(event):
+    for record in event["Records"]:
+        yield record["body"] if "body" in record else record["dynamodb"]["Keys"]["sk"]["S"]
+
+def say(**line):
+    with open(os.environ["SEEN"], "a") as seen:
+        seen.write(json.dumps(line) + "\\n")
+
+def note(event, context):
+    say(batch=list(names(event)))
+
+def fail_once(event, context):
+    with open(os.environ["SEEN"]) as seen:
+        first = "poison" not in seen.read()
+    say(batch=list(names(event)))
+    failed = [r["dynamodb"]["SequenceNumber"] for r in event["Records"] if r["dynamodb"]["Keys"]["sk"]["S"] == "poison"]
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in failed if first]}
+
+def refuse_poison(event, context):
+    if "poison" in names(event):
+        raise ValueError("poison")
+    say(batch=list(names(event)))
+
+def slow(event, context):
+    say(batch=["slow begins"])
+    time.sleep(1.5)
+    say(batch=["slow ends"])
+
+def silent(event, context):
+    return None
+"""
+
+
+@dataclass
+class SmallCloud:
+    """A running emulator, and small things made in it."""
+
+    running: emulator.Emulator
+    folder: Path
+    patience: float
+    """Seconds to wait for what should happen: long where it will, short where it will not."""
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def client(self, service: str) -> Any:
+        return client(service, self.running.endpoint_url)
+
+    def role(self) -> str:
+        """A role that may do anything: rights are not what these tests are about."""
+        roles, name = self.client("iam"), f"role-{next(self.numbers)}"
+        trust = [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]
+        made = roles.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": trust}))
+        rights = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+        roles.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=json.dumps({"Statement": rights}))
+        return str(made["Role"]["Arn"])
+
+    def function(self, handler: str) -> tuple[str, Callable[[], list[list[str]]]]:
+        """A function's name, and what tells the batches it has seen."""
+        name = f"{handler.replace('_', '-')}-{next(self.numbers)}"
+        seen = self.folder / f"{name}.jsonl"
+        seen.touch()
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as code:
+            code.writestr("index.py", HANDLER)
+        self.client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Handler=f"index.{handler}",
+            Role=self.role(),
+            Code={"ZipFile": archive.getvalue()},
+            Timeout=20,
+            Environment={"Variables": {"SEEN": str(seen)}},
+        )
+        return name, lambda: [json.loads(line)["batch"] for line in seen.read_text().splitlines()]
+
+    def queue(self) -> tuple[str, str]:
+        queues = self.client("sqs")
+        url = queues.create_queue(QueueName=f"queue-{next(self.numbers)}")["QueueUrl"]
+        return url, queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def stream(self) -> tuple[Callable[[str], object], str]:
+        """What puts an item of that name into a table, and the ARN of the table's stream."""
+        tables, name = self.client("dynamodb"), f"table-{next(self.numbers)}"
+        made = tables.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+        )
+        return (
+            lambda key: tables.put_item(TableName=name, Item={"pk": {"S": "one"}, "sk": {"S": key}}),
+            made["TableDescription"]["LatestStreamArn"],
+        )
+
+    def map(self, function: str, source: str, **settings: Any) -> None:
+        start = {"StartingPosition": "TRIM_HORIZON"} if "dynamodb" in source else {}
+        self.client("lambda").create_event_source_mapping(
+            FunctionName=function, EventSourceArn=source, **start, **settings
+        )
