@@ -6,23 +6,33 @@ from pathlib import Path
 # Node 20 is what we ask for; jsii fills the screen about its age at each start.
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 
-from aws_cdk import App, CliCredentialsStackSynthesizer, DefaultStackSynthesizer
+from aws_cdk import App, CliCredentialsStackSynthesizer, DefaultStackSynthesizer, Validations
+from cdk_nag import AwsSolutionsChecks
 
+from infra.rules import Template, broken
 from infra.stack import Pma
 from infra.stage import STAGES, Stage
 
 CONTEXT = {
-    "aws:cdk:enable-path-metadata": False,
     "@aws-cdk/aws-iam:minimizePolicies": True,
     "@aws-cdk/aws-lambda:recognizeLayerVersion": True,
     "@aws-cdk/aws-lambda:recognizeVersionProps": True,
     "@aws-cdk/core:enablePartitionLiterals": True,
+    "aws:cdk:enable-path-metadata": False,
 }
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def build(stage: Stage, *, zips: Path, outdir: str | None = None) -> App:
-    """The app of one stage; `zips` is the folder that `python -m infra.build` made for the stage's target."""
+class RulesBroken(RuntimeError):
+    """The template breaks rules of infra.rules; the message has a line for each."""
+
+
+def synthesise(stage: Stage, *, zips: Path, outdir: str | None = None) -> Template:
+    """Write the assembly of one stage and return its template, having checked it.
+
+    `zips` is the folder that `python -m infra.build` made for the stage's target; without `outdir` the assembly goes
+    where the CDK command line wants it, or into a temporary folder. Raises RulesBroken.
+    """
     app = App(context=CONTEXT, outdir=outdir)
     Pma(
         app,
@@ -31,7 +41,12 @@ def build(stage: Stage, *, zips: Path, outdir: str | None = None) -> App:
         # With IAM enforced, the embedded cloud lets nobody assume the bootstrap's publishing roles.
         synthesizer=CliCredentialsStackSynthesizer() if stage.emulated else DefaultStackSynthesizer(),
     )
-    return app
+    if not stage.emulated:
+        Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    template: Template = app.synth().get_stack_by_name(stage.stack).template
+    if findings := broken(template, durable=stage.durable):
+        raise RulesBroken("\n".join([f"Stage {stage.name} breaks rules of the template:", *findings]))
+    return template
 
 
 def main() -> None:
@@ -42,7 +57,10 @@ def main() -> None:
     zips = ROOT / "build" / stage.target.name
     if not (zips / "layer.zip").exists():
         raise SystemExit(f"{zips} is not built yet: run python -m infra.build --stage {name} first.")
-    build(stage, zips=zips).synth()
+    try:
+        synthesise(stage, zips=zips)
+    except RulesBroken as problem:
+        raise SystemExit(str(problem)) from None
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ class Notify(Construct):
                 ["sns:Publish"],
                 _sns(f"{runtime.stage.stack}-org-*"),
                 _sns("endpoint/*"),
+                because="Topics come with organisations, push endpoints with patients: no deploy.",
             )
             # An SMS has no resource: everything but topics and endpoints is what is left to allow.
             function.add_to_role_policy(

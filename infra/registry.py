@@ -9,7 +9,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.export import endpoint_secrets, secret_prefix
+from infra.accepted import accept
+from infra.export import SECRETS_COME, endpoint_secrets, secret_prefix
 from infra.function import READ, WRITE, PythonFunction, Runtime, retention
 
 SCOPES = {
@@ -52,6 +53,8 @@ class Registry(Construct):
             deletion_protection=stage.durable,
             removal_policy=removal,
         )
+        for rule in ("COG2", "COG8"):
+            accept(self.pool, rule, "It has no users: machines take tokens by client credentials.")
         self.pool.add_resource_server(
             "Scopes",
             identifier="pma",
@@ -88,12 +91,13 @@ class Registry(Construct):
         function.may([*READ, *WRITE, "dynamodb:DeleteItem"], registry.table_arn)
         function.may(READ, observations.table_arn, alerts.table_arn, quarantine.table_arn, deliveries.table_arn)
         function.may(["dynamodb:Query"], f"{quarantine.table_arn}/index/by-time")
-        function.may(["dynamodb:PutItem"], contacts.table_arn)
+        function.may(["dynamodb:GetItem", "dynamodb:UpdateItem"], contacts.table_arn)
         function.may(["kms:Encrypt"], contacts_key.key_arn)
         function.may(["dynamodb:PutItem", "dynamodb:UpdateItem"], deliveries.table_arn)
         function.may(
             ["secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:PutSecretValue"],
             endpoint_secrets(stage.stack),
+            because=SECRETS_COME,
         )
 
         self.api = apigateway.HttpApi(
@@ -102,6 +106,7 @@ class Registry(Construct):
             create_default_stage=False,
             default_integration=integrations.HttpLambdaIntegration("Integration", function),
         )
+        accept(self.api, "APIG4", "The function verifies the token; an authorizer stops at 50 clients.")
         access = logs.LogGroup(
             self, "Access", retention=retention(stage), encryption_key=runtime.log_key, removal_policy=removal
         )

@@ -47,6 +47,8 @@ class Pma(Stack):
         )
         keys = Keys(self, "Keys", stage=stage)
         alarms = Alarms(self, "Alarms", key=keys.operations)
+        if stage.monthly_budget_usd:
+            alarms.on_cost(stage.monthly_budget_usd, name=stage.stack)
         storage = Storage(self, "Storage", stage=stage, keys=keys)
         archive = Archive(self, "Archive", stage=stage, keys=keys, alarms=alarms)
         runtime = Runtime(

@@ -51,6 +51,8 @@ class Stage:
     delivery_days: int = 30
     archive_days: int = 2190
     log_days: int = 90
+    monthly_budget_usd: int = 0
+    """The operators are told at 80 % of it and when the forecast passes it (R109); 0: nothing costs."""
     archive_seconds: int = 300
     """How long Firehose gathers before it writes an object."""
     collect_window_seconds: int = 2
@@ -72,11 +74,11 @@ LOCAL = Stage(
     regions=("us-east-1", "eu-central-1"),
     concurrency={
         "ingest": 4,
-        "ingest-backlog": 2,
+        "ingest-backlog": 3,
         "evaluate": 4,
         "relay": 4,
         "notify-critical": 4,
-        "notify-ordinary": 2,
+        "notify-ordinary": 3,
         "collect": 4,
         "send": 8,
         "registry": 8,
@@ -103,6 +105,7 @@ DEV = Stage(
         "send": 10,
         "registry": 10,
     },
+    monthly_budget_usd=100,
     log_days=30,
     archive_days=30,
 )
@@ -123,6 +126,7 @@ PROD = Stage(
         "registry": 50,
     },
     account_wide=True,
+    monthly_budget_usd=5000,
     log_days=365,
 )
 

@@ -1,6 +1,8 @@
 """Tables and the archive: what must never be lost."""
 
-from aws_cdk import Duration, RemovalPolicy
+from typing import cast
+
+from aws_cdk import CfnElement, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesisfirehose as firehose
@@ -8,6 +10,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.accepted import accept, accept_wildcard
 from infra.alarms import Alarms
 from infra.function import retention
 from infra.keys import Keys
@@ -80,6 +83,7 @@ class Archive(Construct):
             else None,
             removal_policy=removal,
         )
+        accept(self.bucket, "S1", "Only Firehose writes; who reads is seen by CloudTrail's data events.")
         group = logs.LogGroup(
             self, "Logs", retention=retention(stage), encryption_key=keys.operations, removal_policy=removal
         )
@@ -100,6 +104,8 @@ class Archive(Construct):
                 iam.PolicyStatement(actions=["logs:PutLogEvents"], resources=[group.log_group_arn]),
             ],
         )
+        bucket_id = Stack.of(self).get_logical_id(cast(CfnElement, self.bucket.node.default_child))
+        accept_wildcard(rights, f"<{bucket_id}.Arn>/*", "Firehose names each object by its time.")
         self.stream = firehose.CfnDeliveryStream(
             self,
             "Stream",
