@@ -8,15 +8,14 @@ The table's stream is the outbox: a new reading is the INSERT of a row (`is_new_
 """
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
+from adapters.cursor import read_cursor, write_cursor
 from adapters.dynamodb import Item, batch_get, batch_put, decode_item, query
 from domain.codes import KINDS
-from domain.errors import Fault, InvalidRequest
 from domain.identity import Identity
 from domain.observation import Observation
 
@@ -96,7 +95,7 @@ def to_observation(item: Mapping[str, Any]) -> Observation:
 
 def is_new_reading(record: Mapping[str, Any]) -> bool:
     """True for a record of the table's stream that brings a reading; a MODIFY (two racing puts) is new to nobody."""
-    return bool(record["eventName"] == "INSERT")
+    return record["eventName"] == "INSERT" and "#mark#" not in record["dynamodb"]["Keys"]["sk"]["S"]
 
 
 def from_record(record: Mapping[str, Any]) -> tuple[Key, Observation]:
@@ -175,7 +174,7 @@ class Observations:
         `from_at` is inclusive, `to_at` exclusive, both to the second. Raises InvalidRequest for a cursor that is none.
         """
         pk = f"{organisation}#{subject}"
-        before = _read_cursor(cursor) if cursor else None
+        before = read_cursor(cursor, _PLACE)
         found: list[Item] = []
         for one in [kind] if kind else KINDS:
             low = f"{one}#{_moment(from_at) if from_at else ''}"
@@ -185,7 +184,7 @@ class Observations:
         left = sorted((item for item in found if before is None or _place(item) < before), key=_place, reverse=True)
         return Page(
             items=[((item["pk"], item["sk"]), to_observation(item)) for item in left[:limit]],
-            next=_write_cursor(_place(left[limit - 1])) if len(left) > limit else None,
+            next=write_cursor(_place(left[limit - 1])) if len(left) > limit else None,
         )
 
     def _newest(self, pk: str, low: str, high: str, limit: int) -> Sequence[Item]:
@@ -203,17 +202,3 @@ class Observations:
 def _place(item: Item) -> str:
     """Where a row stands among the subject's rows of all kinds: its time and id."""
     return str(item["sk"]).partition("#")[2]
-
-
-def _write_cursor(place: str) -> str:
-    return urlsafe_b64encode(place.encode()).decode()
-
-
-def _read_cursor(cursor: str) -> str:
-    try:
-        place = urlsafe_b64decode(cursor.encode()).decode()
-    except ValueError:
-        place = ""
-    if not _PLACE.fullmatch(place):
-        raise InvalidRequest(Fault("query:cursor", "as `next` of the page before gave it"))
-    return place

@@ -10,7 +10,8 @@ class SetAside:
 
     `id` is made from organisation, thing, device and what was sent, so that a second sending is a repeat of the first.
     `organisation` is NOBODY where the thing was never enrolled: only the operator sees it. `payload` is what can be
-    tried again; without consent it is None (P5) and only `measured_at`, `kind` and the hash `sha256` are kept.
+    tried again; without consent it is None (P5) and only `device_time` (as the device wrote it), `kind` and the hash
+    `sha256` of the reading are kept.
     """
 
     id: str
@@ -22,7 +23,7 @@ class SetAside:
     topic: str
     received_at: datetime
     payload: bytes | None = None
-    measured_at: datetime | None = None
+    device_time: str | None = None
     kind: str | None = None
     sha256: str | None = None
 

@@ -1,0 +1,74 @@
+"""The two inboxes: what IoT's rule puts into the first, and what waited too long and is handed on to the second."""
+
+import json
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from domain.reading import Arrival
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ENTRIES = 10  # a call
+_MOST_BYTES = 1024 * 1024  # a call
+
+
+def arrived(event: Mapping[str, Any]) -> tuple[list[Arrival], list[str]]:
+    """The messages of an SQS event, and the ids of those that are not as the rule writes them."""
+    arrivals, unreadable = [], []
+    for record in event["Records"]:
+        try:
+            arrivals.append(_to_arrival(record["messageId"], record["body"]))
+        except (KeyError, TypeError, ValueError, OverflowError, NotBase64):
+            unreadable.append(record["messageId"])
+    return arrivals, unreadable
+
+
+def _to_arrival(identifier: str, body: str) -> Arrival:
+    message = json.loads(body)
+    return Arrival(
+        id=identifier,
+        body=body,
+        payload=b64decode(message["payload"], validate=True),
+        topic=message["topic"],
+        client=message["client"],
+        received_at=_EPOCH + timedelta(milliseconds=message["received_at"]),
+    )
+
+
+def is_from(queue_url: str, event: Mapping[str, Any]) -> bool:
+    """True when the event's messages came from that queue (a mapping reads one queue)."""
+    source = str(event["Records"][0]["eventSourceARN"])
+    return source.rpartition(":")[2] == queue_url.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The second inbox, with its own concurrency: what is old never delays what is fresh (R99)."""
+
+    client: Any
+    queue: str
+
+    def put(self, arrivals: Sequence[Arrival]) -> set[str]:
+        """Hand messages on as they came. Returns the ids of those that the queue did not take."""
+        refused = set()
+        for few in _in_calls(arrivals):
+            entries = [{"Id": str(number), "MessageBody": one.body} for number, one in enumerate(few)]
+            answer = self.client.send_message_batch(QueueUrl=self.queue, Entries=entries)
+            refused |= {few[int(failure["Id"])].id for failure in answer.get("Failed", [])}
+        return refused
+
+
+def _in_calls(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
+    few: list[Arrival] = []
+    size = 0
+    for one in arrivals:
+        if few and (len(few) == _ENTRIES or size + len(one.body) > _MOST_BYTES):
+            yield few
+            few, size = [], 0
+        few.append(one)
+        size += len(one.body)
+    if few:
+        yield few

@@ -1,0 +1,124 @@
+"""Table `quarantine`: what was refused, with its reason; found by id, or newest first over an organisation's shelves.
+
+| pk | sk | item |
+|---|---|---|
+| `{org}#{id}` | `reading` | a refused reading, or a message that could not be read |
+
+Index `by-time`: `shelf` = `{org}#{first digit of id}` (16 of them, so that no key is hot), `shelved` = time and id.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+from adapters.cursor import read_cursor, write_cursor
+from adapters.dynamodb import Item, batch_get, batch_put, decode_item
+from domain.quarantine import SetAside
+
+Key: TypeAlias = tuple[str, str]
+
+_INDEX = "by-time"
+_SHELVES = "0123456789abcdef"
+_PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#[0-9a-f-]{36}", re.ASCII)
+_OPTIONAL = ("device", "payload", "device_time", "kind", "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinePage:
+    """Refused readings, newest first. `next` is an opaque cursor, None at the end."""
+
+    items: list[SetAside]
+    next: str | None
+
+
+def quarantine_key(organisation: str, identifier: str) -> Key:
+    return f"{organisation}#{identifier}", "reading"
+
+
+def to_item(one: SetAside, *, expires_at: datetime) -> Item:
+    pk, sk = quarantine_key(one.organisation, one.id)
+    item: Item = {
+        "pk": pk,
+        "sk": sk,
+        "id": one.id,
+        "organisation": one.organisation,
+        "reason": one.reason,
+        "detail": one.detail,
+        "thing": one.thing,
+        "topic": one.topic,
+        "received_at": one.received_at,
+        "shelf": f"{one.organisation}#{one.id[0]}",
+        "shelved": f"{_moment(one.received_at)}#{one.id}",
+        "expires_at": int(expires_at.timestamp()),
+    }
+    return item | {name: value for name in _OPTIONAL if (value := getattr(one, name)) is not None}
+
+
+def to_set_aside(item: Item) -> SetAside:
+    payload = item.get("payload")
+    return SetAside(
+        id=item["id"],
+        organisation=item["organisation"],
+        reason=item["reason"],
+        detail=item["detail"],
+        thing=item["thing"],
+        device=item.get("device"),
+        topic=item["topic"],
+        received_at=datetime.fromisoformat(item["received_at"]),
+        payload=None if payload is None else bytes(payload),
+        device_time=item.get("device_time"),
+        kind=item.get("kind"),
+        sha256=item.get("sha256"),
+    )
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """`kept_for` is how long after it arrived."""
+
+    client: Any
+    table: str
+    kept_for: timedelta = timedelta(days=90)
+
+    def present(self, ones: Iterable[SetAside]) -> set[str]:
+        """The ids of those that were set aside before, read consistently."""
+        keys = [quarantine_key(one.organisation, one.id) for one in ones]
+        return {item["id"] for item in batch_get(self.client, {self.table: keys}).values()}
+
+    def put(self, ones: Iterable[SetAside]) -> None:
+        """Set readings aside, each id at most once."""
+        items = [to_item(one, expires_at=one.received_at + self.kept_for) for one in ones]
+        batch_put(self.client, self.table, items)
+
+    def get(self, organisation: str, identifier: str) -> SetAside | None:
+        found = batch_get(self.client, {self.table: [quarantine_key(organisation, identifier)]})
+        return next((to_set_aside(item) for item in found.values()), None)
+
+    def newest(self, organisation: str, *, cursor: str | None = None, limit: int = 100) -> QuarantinePage:
+        """A page of what was refused, newest first. Raises InvalidRequest for a cursor that is none."""
+        before = read_cursor(cursor, _PLACE)
+        found: list[Item] = []
+        for shelf in _SHELVES:
+            found += self._newest(f"{organisation}#{shelf}", before, limit + 1)
+        found.sort(key=lambda item: str(item["shelved"]), reverse=True)
+        return QuarantinePage(
+            items=[to_set_aside(item) for item in found[:limit]],
+            next=write_cursor(found[limit - 1]["shelved"]) if len(found) > limit else None,
+        )
+
+    def _newest(self, shelf: str, before: str | None, limit: int) -> list[Item]:
+        answer = self.client.query(
+            TableName=self.table,
+            IndexName=_INDEX,
+            ScanIndexForward=False,
+            Limit=limit,
+            KeyConditionExpression="shelf = :shelf" + (" AND shelved < :before" if before else ""),
+            ExpressionAttributeValues={":shelf": {"S": shelf}} | ({":before": {"S": before}} if before else {}),
+        )
+        return [decode_item(item) for item in answer["Items"]]
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
