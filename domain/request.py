@@ -4,6 +4,7 @@ Bodies are pydantic models, so the API's document can be made from them. Unknown
 converted (a number in quotes is no number); a refusal names each field at fault and never repeats its value.
 """
 
+import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -182,9 +183,10 @@ class ContactsBody(Body):
 
     def contacts(self) -> dict[str, list[dict[str, str]]]:
         """`{role: [{"channel", "address"}]}`, ready to be sealed; a topic has no address. Raises InvalidRequest."""
-        if len(self.model_dump_json()) > _SEALED_BYTES:
+        contacts = {role: [contact.model_dump(exclude_none=True) for contact in among] for role, among in self}
+        if len(json.dumps(contacts)) > _SEALED_BYTES:
             raise InvalidRequest(Fault("", "at most 4,096 bytes in all"))
-        return {role: [contact.model_dump(exclude_none=True) for contact in among] for role, among in self}
+        return contacts
 
 
 class DeviceBody(Body):

@@ -1,0 +1,117 @@
+"""Who calls, whether it may, and what it asks: the one door that every route goes through."""
+
+import re
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from adapters.tokens import InvalidToken
+from domain.errors import Fault, InvalidRequest, PmaError
+from domain.request import Body, read, read_moment
+from functions.registry.wiring import clock, wired
+
+Middleware: TypeAlias = Callable[[APIGatewayHttpResolver, NextMiddleware], Response[Any]]
+B = TypeVar("B", bound=Body)
+
+MOST_CHARACTERS = 64 * 1024
+MOST_ITEMS = 500
+_USUAL_ITEMS = 100
+_COUNT = re.compile(r"[0-9]{1,4}")
+_ETAG = re.compile(r'"([0-9]{1,9})"')
+
+
+class MissingScope(PmaError):
+    """The token is good, but not for this."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"the token lacks the scope {scope}")
+        self.scope = scope
+
+
+class TooMuch(PmaError):
+    """The body is larger than any that makes sense here."""
+
+
+def allow(scope: str) -> list[Middleware]:
+    """Let in callers whose token carries `pma/{scope}`; from here on the organisation is that of the token's client.
+
+    Raises InvalidToken, MissingScope.
+    """
+
+    def let_in(app: APIGatewayHttpResolver, go_on: NextMiddleware) -> Response[Any]:
+        scheme, _, token = app.current_event.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise InvalidToken("send a token of the user pool as Authorization: Bearer …")
+        caller = wired().tokens.verify(token.strip(), clock())
+        organisation = wired().registry.organisation_of(caller.client_id)
+        if organisation is None:
+            raise InvalidToken("the token's client belongs to no organisation")
+        if f"pma/{scope}" not in caller.scopes:
+            raise MissingScope(f"pma/{scope}")
+        app.context["organisation"] = organisation
+        return go_on(app)
+
+    return [let_in]
+
+
+class Routes(APIGatewayHttpRouter):
+    """Routes of one kind of thing, and what a request says, read strictly."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    @property
+    def organisation(self) -> str:
+        """Whose request it is: the key of everything that is read and written for it (R81)."""
+        return str(self.context["organisation"])
+
+    def body(self, kind: type[B]) -> B:
+        """The request's body. Raises InvalidRequest, TooMuch."""
+        return read(kind, self.document())
+
+    def document(self) -> str:
+        """The request's body as it came. Raises TooMuch."""
+        try:
+            text = self.current_event.decoded_body or ""
+        except ValueError:
+            raise InvalidRequest(Fault("", "the body is not UTF-8")) from None
+        if len(text) > MOST_CHARACTERS:
+            raise TooMuch("at most 64 KB")
+        return text
+
+    def if_match(self) -> int | None:
+        """The version that the caller means to edit; None when it does not say. Raises InvalidRequest."""
+        given = self.current_event.headers.get("if-match")
+        if given is None:
+            return None
+        match = _ETAG.fullmatch(given.strip())
+        if match is None:
+            raise InvalidRequest(Fault("header:if-match", 'the ETag of the version you read, as in "3"'))
+        return int(match[1])
+
+    def text(self, name: str) -> str | None:
+        """The query parameter `name`."""
+        return self.current_event.query_string_parameters.get(name)
+
+    def choice(self, name: str, among: Collection[str]) -> str | None:
+        """The query parameter `name`, one of `among`. Raises InvalidRequest."""
+        given = self.text(name)
+        if given is not None and given not in among:
+            raise InvalidRequest(Fault(f"query:{name}", f"one of {', '.join(among)}"))
+        return given
+
+    def moment(self, name: str) -> datetime | None:
+        """The query parameter `name` as an aware time. Raises InvalidRequest."""
+        given = self.text(name)
+        return None if given is None else read_moment(given, f"query:{name}")
+
+    def limit(self) -> int:
+        """How many items the caller wants in a page. Raises InvalidRequest."""
+        given = self.text("limit") or str(_USUAL_ITEMS)
+        if not _COUNT.fullmatch(given) or not 1 <= int(given) <= MOST_ITEMS:
+            raise InvalidRequest(Fault("query:limit", f"1 to {MOST_ITEMS}"))
+        return int(given)

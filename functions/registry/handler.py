@@ -1,0 +1,71 @@
+"""The MIS's HTTP API: a request in, JSON or a problem document out."""
+# mypy: disable-error-code="untyped-decorator"
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters.dynamodb import Throttled
+from adapters.tokens import InvalidToken, KeysUnavailable
+from domain.errors import Conflict, InvalidRequest, LostRace, NotFound, StaleVersion
+from functions.registry import care_plans, devices, endpoints, records, subjects
+from functions.registry.access import MissingScope, TooMuch
+from functions.registry.answers import problem
+
+logger = Logger(service="registry")
+app = APIGatewayHttpResolver()
+for part in (subjects, devices, care_plans, endpoints, records):
+    app.include_router(part.routes)
+
+
+@app.exception_handler(InvalidRequest)
+def invalid_request(error: InvalidRequest) -> Response[str]:
+    return problem(422, "invalid-request", "the request cannot be carried out as it stands", faults=error.faults)
+
+
+@app.exception_handler(InvalidToken)
+def invalid_token(error: InvalidToken) -> Response[str]:
+    return problem(401, "invalid-token", str(error), headers={"WWW-Authenticate": "Bearer"})
+
+
+@app.exception_handler(MissingScope)
+def missing_scope(error: MissingScope) -> Response[str]:
+    challenge = f'Bearer error="insufficient_scope", scope="{error.scope}"'
+    return problem(403, "missing-scope", str(error), headers={"WWW-Authenticate": challenge})
+
+
+@app.exception_handler(NotFound)
+def not_found(error: NotFound) -> Response[str]:
+    return problem(404, "not-found", str(error))
+
+
+@app.exception_handler(NotFoundError)
+def no_route(error: NotFoundError) -> Response[str]:
+    return problem(404, "no-route", "there is no such route, or not with this method")
+
+
+@app.exception_handler(Conflict)
+def conflict(error: Conflict) -> Response[str]:
+    return problem(412 if isinstance(error, StaleVersion) else 409, error.code, str(error))
+
+
+@app.exception_handler(TooMuch)
+def too_much(error: TooMuch) -> Response[str]:
+    return problem(413, "too-much", str(error))
+
+
+@app.exception_handler([LostRace, Throttled, KeysUnavailable])
+def try_again(error: LostRace | Throttled | KeysUnavailable) -> Response[str]:
+    return problem(503, "try-again", "busy for the moment: try again", headers={"Retry-After": "1"})
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    answer = app.resolve(event, context)
+    logger.info(
+        "request answered", extra={"method": event["requestContext"]["http"]["method"], "status": answer["statusCode"]}
+    )
+    return answer

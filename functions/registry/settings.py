@@ -1,0 +1,24 @@
+"""What the API reads of its environment."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`issuer` is the user pool's, as its tokens name it; `user_pool` is the pool's id, which shows the keys.
+
+    `secret_prefix` begins the name of every endpoint's secret. `allow_insecure_endpoints` is "yes" only in the stage
+    on one machine, where the receiving system listens on loopback without TLS.
+    """
+
+    registry_table: str
+    observations_table: str
+    alerts_table: str
+    quarantine_table: str
+    contacts_table: str
+    contacts_key: str
+    deliveries_table: str
+    secret_prefix: str
+    issuer: str
+    user_pool: str
+    allow_insecure_endpoints: str

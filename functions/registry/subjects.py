@@ -1,0 +1,66 @@
+"""Subjects and where they are told."""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from domain.enrolment import Consent, Subject
+from domain.request import ContactsBody, SubjectBody
+from functions.registry import service
+from functions.registry.access import Routes, allow
+from functions.registry.answers import answer, nothing
+from functions.registry.wiring import clock, wired
+
+routes = Routes()
+
+
+def _consent(consent: Consent | None) -> dict[str, str | None] | None:
+    if consent is None:
+        return None
+    withdrawn_at = consent.withdrawn_at
+    return {
+        "given_at": consent.given_at.isoformat(),
+        "withdrawn_at": None if withdrawn_at is None else withdrawn_at.isoformat(),
+    }
+
+
+def _shown(subject: Subject) -> dict[str, Any]:
+    return {
+        "id": subject.id,
+        "programmes": subject.programmes,
+        "time_zone": subject.time_zone,
+        "language": subject.language,
+        "consent": _consent(subject.consent),
+        "emergency_text": subject.emergency_text,
+        "missing": service.lacks(
+            subject, registry=wired().registry, plans=wired().plans, vault=wired().vault, now=clock()
+        ),
+        "version": subject.version,
+    }
+
+
+@routes.put("/v1/subjects/<subject>", middlewares=allow("enrol"))
+def put_subject(subject: str) -> Response[str]:
+    after = service.put_subject(
+        routes.organisation,
+        subject,
+        routes.body(SubjectBody),
+        if_match=routes.if_match(),
+        registry=wired().registry,
+        programmes=wired().programmes,
+    )
+    return answer(_shown(after), status=201 if after.version == 1 else 200, version=after.version)
+
+
+@routes.get("/v1/subjects/<subject>", middlewares=allow("enrol"))
+def get_subject(subject: str) -> Response[str]:
+    found = service.enrolled_subject(routes.organisation, subject, registry=wired().registry)
+    return answer(_shown(found), version=found.version)
+
+
+@routes.put("/v1/subjects/<subject>/contacts", middlewares=allow("enrol"))
+def put_contacts(subject: str) -> Response[str]:
+    service.put_contacts(
+        routes.organisation, subject, routes.body(ContactsBody), registry=wired().registry, vault=wired().vault
+    )
+    return nothing()

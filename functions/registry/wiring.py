@@ -1,0 +1,79 @@
+"""What the API is made of: adapters over the settings, made once a process, the rarely needed ones when asked for."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, cached_property
+
+from adapters.alerts import Alerts
+from adapters.aws import client
+from adapters.care_plans import CarePlans
+from adapters.catalogue import profiles
+from adapters.contacts import ContactVault
+from adapters.environment import read
+from adapters.observations import Observations
+from adapters.programmes import programmes
+from adapters.quarantine import Quarantine
+from adapters.registry import Registry
+from adapters.secrets import EndpointSecrets, Secrets
+from adapters.tokens import Tokens, keys_url
+from domain.profile import DeviceProfile
+from functions.registry.settings import Settings
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Wired:
+    settings: Settings
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry(client("dynamodb"), self.settings.registry_table)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        return Tokens(self.settings.issuer, keys_url(self.settings.user_pool))
+
+    @cached_property
+    def secrets(self) -> EndpointSecrets:
+        return EndpointSecrets(Secrets(client("secretsmanager")), self.settings.secret_prefix)
+
+    @cached_property
+    def plans(self) -> CarePlans:
+        return CarePlans(client("dynamodb"), self.settings.registry_table)
+
+    @cached_property
+    def vault(self) -> ContactVault:
+        return ContactVault(client("dynamodb"), client("kms"), self.settings.contacts_table, self.settings.contacts_key)
+
+    @cached_property
+    def observations(self) -> Observations:
+        return Observations(client("dynamodb"), self.settings.observations_table)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        return Alerts(client("dynamodb"), self.settings.alerts_table)
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        return Quarantine(client("dynamodb"), self.settings.quarantine_table)
+
+    @property
+    def profiles(self) -> Mapping[str, DeviceProfile]:
+        return profiles()
+
+    @property
+    def programmes(self) -> Collection[str]:
+        return programmes()
+
+    @property
+    def insecure(self) -> bool:
+        return self.settings.allow_insecure_endpoints == "yes"
+
+
+@cache
+def wired() -> Wired:
+    return Wired(read(Settings))
