@@ -5,6 +5,7 @@ goes to the one that was checked, so neither a redirect nor a changing name lead
 """
 
 import ipaddress
+import re
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,10 @@ Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
 
 _PORTS = {"https": 443, "http": 80}
 _ANSWER_READ = 16 * 1024  # bytes: an answer's body tells us nothing; read, it lets the connection be used again
+_AUTHORITY_END = re.compile("[/?#]")
+_ALSO_INSIDE = tuple(
+    ipaddress.ip_network(one) for one in ("192.0.0.0/24", "64:ff9b:1::/48", "fec0::/10")
+)  # what some versions of Python call global: protocol assignments (a cloud's metadata), local NAT64, site-local
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 
@@ -64,7 +69,7 @@ def check_url(url: str, *, allow_insecure: bool = False) -> Url:
         raise ForbiddenTarget("the scheme is https")
     if not parts.host:
         raise ForbiddenTarget("a url names a host")
-    if parts.auth is not None:
+    if "@" in _AUTHORITY_END.split(url.partition("//")[2])[0]:  # an empty user name too, which the parser drops
         raise ForbiddenTarget("a url carries no user name")
     if parts.fragment is not None:
         raise ForbiddenTarget("a url carries no fragment")
@@ -75,7 +80,7 @@ def check_address(address: str) -> None:
     """Refuse an address that is not everyone's: private, loopback, link-local, metadata, multicast or reserved, also
     when it hides in an IPv6 one. Raises ForbiddenTarget."""
     for one in _embedded(ipaddress.ip_address(address)):
-        if not one.is_global or one.is_multicast:
+        if not one.is_global or one.is_multicast or any(one in network for network in _ALSO_INSIDE):
             raise ForbiddenTarget("the host has an address that is not public")
 
 
