@@ -180,8 +180,8 @@ def step(state: State, event: Event, plan: Plan | None, now: datetime) -> tuple[
             return state, [Decision(event.id, None, None, "idle", "idle", "no-plan")], []
         return state, [], []
     turn = _Turn(state.episodes, event, plan, _milliseconds(now))
-    turn.check_plan()
     if isinstance(event, Observation):
+        turn.check_plan(event)
         turn.read(event)
     turn.expire()
     if turn.changed is None:
@@ -204,12 +204,12 @@ class _Turn:
         self.decisions: list[Decision] = []
         self.alerts: dict[str, Alert] = {}
 
-    def check_plan(self) -> None:
-        """A care plan that does not read is a technical alert for as long as templates judge in its place."""
+    def check_plan(self, observation: Observation) -> None:
+        """A care plan that does not read is a technical alert for as long as templates judge in its place (R45)."""
         before = self.episodes.get(CARE_PLAN)
-        if self.plan.unreadable and before is None:
-            self._keep(CARE_PLAN, _IDLE, self._unreadable())
-        elif before is not None and not self.plan.unreadable:
+        if before is None and self.plan.unreadable is not None:
+            self._keep(CARE_PLAN, _IDLE, self._unreadable(observation, self.plan.unreadable))
+        elif before is not None and self.plan.unreadable is None:
             self._end(before, "recovered", self.now, "resolved")
             self._keep(CARE_PLAN, before, _IDLE)
 
@@ -242,30 +242,27 @@ class _Turn:
 
     def expire(self) -> None:
         """What was to be measured again and was not in time is taken for true; unasked, it lapses."""
-        for rules in self.plan.rules.values() if self.episodes else ():
-            for rule in rules:
-                before = self.episodes.get(rule.id)
-                if before is None or before.stage != "confirming" or rule.confirm is None:
-                    continue
-                if self.now > before.arrived + rule.confirm.within:
-                    after = self._unanswered(before, rule.confirm)
-                    self._keep(rule.id, before, after)
-                    why: Why | None = None if self._was_told(after) else "persisting"
-                    self.decisions.append(Decision(None, rule.id, rule.plan_version, before.stage, after.stage, why))
+        for name, before in list(self.episodes.items()) if self.episodes else ():
+            rule = self.plan.by_id.get(name)
+            if before.stage != "confirming" or rule is None or rule.confirm is None:
+                continue
+            if self.now > before.arrived + rule.confirm.within:
+                after = self._unanswered(before, rule.confirm)
+                self._keep(name, before, after)
+                why: Why | None = None if self._was_told(after) else "persisting"
+                self.decisions.append(Decision(None, name, rule.plan_version, before.stage, after.stage, why))
 
     def uncover(self) -> None:
-        """Show what an alert of the family has covered, once that alert is no longer open.
+        """Show what an alert of the family has covered, the worst first, once that alert is no longer open.
 
         Quietly when the covering alert has resolved (grading down); told when it was not confirmed.
         """
+        hidden = [name for name, one in self.episodes.items() if one.stage != "idle" and one.alert is None]
         quiet = {alert.family for alert in self.alerts.values() if alert.outcome == "resolved"}
-        for rules in self.plan.rules.values():
-            for rule in rules:
-                hidden = self.episodes.get(rule.id)
-                if hidden is None or hidden.alert is not None or hidden.stage == "idle" or _is_held(rule, hidden):
-                    continue
-                if not self._covered(rule, hidden):
-                    self._keep(rule.id, hidden, self._raise(rule, hidden, tell=rule.family not in quiet))
+        for name in sorted(hidden, key=lambda one: -RANK[self.episodes[one].severity]):
+            rule, episode = self.plan.by_id.get(name), self.episodes[name]
+            if rule is not None and not _is_held(rule, episode) and not self._covered(rule, episode):
+                self._keep(name, episode, self._raise(rule, episode, tell=rule.family not in quiet))
 
     def tidied(self) -> Mapping[str, Episode]:
         """The episodes without what is idle and has been for long: rules come and go with versions of the plan."""
@@ -343,7 +340,8 @@ class _Turn:
         if verdict & _RECOVERY:
             return self._recover(rule, episode, key, verdict)
         if key > episode.last:
-            episode = replace(self._signal(episode, "relapsed"), last=key, clear_since=None)
+            relapsed = episode if episode.clear_since is None else self._signal(episode, "relapsed")
+            episode = replace(relapsed, last=key, clear_since=None)
         elif episode.clear_since is not None and key[0] >= episode.clear_since:
             episode = replace(episode, clear_since=episode.last[0])  # it has not been well for as long as it seemed
         return episode, "same-episode"
@@ -446,18 +444,18 @@ class _Turn:
             self.plan.told_first,
         )
 
-    def _unreadable(self) -> Episode:
-        since = str(self.now)
+    def _unreadable(self, observation: Observation, plan_version: str) -> Episode:
+        at = _milliseconds(observation.measured_at), observation.id
         return self._show(
-            Episode(stage="active", opened=(self.now, ""), last=(self.now, ""), severity="warning"),
+            Episode(stage="active", opened=at, last=at, counted=at[1:], severity="warning", plan_version=plan_version),
             Alert(
-                id=self._id(CARE_PLAN, since),
+                id=self._id(CARE_PLAN, observation.id),
                 version=1,
                 organisation=self.event.organisation,
                 subject=self.event.subject,
                 rule=CARE_PLAN,
-                kind="",
-                value="",
+                kind=observation.kind,
+                value=CARE_PLAN,
                 family=CARE_PLAN,
                 severity="warning",
                 category="technical",
@@ -465,9 +463,9 @@ class _Turn:
                 outcome=None,
                 raised_at=_moment(self.now),
                 resolved_at=None,
-                observation="",
-                observations=(),
-                plan_version="",
+                observation=observation.id,
+                observations=at[1:],
+                plan_version=plan_version,
             ),
             "raised",
             ("doctor", "duty"),
@@ -530,11 +528,11 @@ def _persisted(
     if any(known[:2] == entry[:2] for known in entries[index : index + 1] + entries[max(index - 1, 0) : index]):
         return entries, (), ()
     kept = (*entries[:index], entry, *entries[index:])
-    end = _for_long(kept, index, persist.milliseconds) if persist.milliseconds else _often(kept, index, persist)
-    if end is not None:
-        start, stop = end
-        return (), tuple(one for one in kept[start:stop] if one[2] & _BREACH), kept[stop:]
-    return _pruned(kept, persist), (), ()
+    found = _for_long(kept, index, persist.milliseconds) if persist.milliseconds else _often(kept, index, persist)
+    if found is None:
+        return _pruned(kept, persist), (), ()
+    start, stop = found
+    return _pruned(kept, persist), tuple(one for one in kept[start:stop] if one[2] & _BREACH), kept[stop:]
 
 
 def _for_long(entries: tuple[Entry, ...], index: int, period: int) -> tuple[int, int] | None:

@@ -389,15 +389,19 @@ class PlanVersion:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What judges a subject's readings at one time. `rules` of a kind stand most severe first."""
+    """What judges a subject's readings at one time. `rules` of a kind stand most severe first.
+
+    `unreadable` is the version of the subject's own plan that does not read, so that templates judge in its place.
+    """
 
     rules: Mapping[str, tuple[Rule, ...]]
+    by_id: Mapping[str, Rule]
     zone: ZoneInfo
     told_first: tuple[str, ...]
     escalation: tuple[Tier, ...] = ()
     quiet_hours: Hours | None = None
     schedule: tuple[Measurement, ...] = ()
-    unreadable: bool = False
+    unreadable: str | None = None
 
 
 def parse_plan(document: Mapping[str, Any] | str | bytes, label: str = "") -> CarePlan:
@@ -421,8 +425,8 @@ def plan_for(
 ) -> Plan | None:
     """What judges a reading measured at `at`: the newest version then in force, else the programmes' templates.
 
-    None is `no-plan`: the subject has neither. A stored version that no longer reads falls back to the templates and
-    says so (`unreadable`): never silence.
+    None is `no-plan`: the subject has neither. A stored version that no longer reads falls back to the templates, or to
+    no rule at all, and says so (`unreadable`): never silence (R45).
     """
     zone = ZoneInfo(subject.time_zone)
     in_force = max(
@@ -433,8 +437,8 @@ def plan_for(
         if own is not None:
             return _gather((own,), zone)
     templates = tuple(programmes[name].plan for name in subject.programmes if name in programmes)
-    if templates:
-        return _gather(templates, zone, unreadable=in_force is not None)
+    if templates or in_force is not None:
+        return _gather(templates, zone, unreadable=None if in_force is None else str(in_force.version))
     return None
 
 
@@ -447,19 +451,21 @@ def _stored(document: str, label: str) -> CarePlan | None:
 
 
 @lru_cache(maxsize=1024)
-def _gather(plans: tuple[CarePlan, ...], zone: ZoneInfo, *, unreadable: bool = False) -> Plan:
+def _gather(plans: tuple[CarePlan, ...], zone: ZoneInfo, *, unreadable: str | None = None) -> Plan:
     """One plan of several templates: of rules with the same id, and of the rest, the first programme's count."""
     rules: dict[str, Rule] = {}
     for plan in plans:
         for rule in plan.rules:
             rules.setdefault(rule.id, rule)
     by_kind: dict[str, list[Rule]] = {}
-    for rule in sorted(rules.values(), key=lambda one: -RANK[one.severity]):
+    ranked = sorted(rules.values(), key=lambda one: -RANK[one.severity])
+    for rule in ranked:
         by_kind.setdefault(rule.kind, []).append(rule)
-    first = plans[0]
+    first = plans[0] if plans else CarePlan((), (), None, ())
     at_once = (role for tier in first.escalation if not tier.after for role in tier.to)
     return Plan(
         rules={kind: tuple(among) for kind, among in by_kind.items()},
+        by_id={rule.id: rule for rule in ranked},
         zone=zone,
         told_first=tuple(dict.fromkeys((*ALWAYS_TOLD, *at_once))),
         escalation=first.escalation,
@@ -518,7 +524,7 @@ def _rule_faults(rule: RuleBody, at: str) -> Iterator[Fault]:
             yield fault
     if wrong:
         return
-    if rule.clear is not None and any(_never_clears(rule, form, measured.unit)):
+    if _never_clears(rule, form, measured.unit):
         yield Fault(f"{at}/clear", "recovery begins where the rule is no longer breached, on the side of health")
     if rule.confirm is not None and rule.confirm.ask_again and _no_time_to_ask(rule, form, measured.unit):
         yield Fault(f"{at}/confirm/ask_again", "fetal heart rate and glucose under 3.0 mmol/L alert at once, unasked")
@@ -551,17 +557,16 @@ def _bound_fault(pointer: str, bound: Decimal, unit: str, measured: ValueType) -
     return None
 
 
-def _never_clears(rule: RuleBody, form: str, unit: str) -> Iterator[bool]:
-    """True for a bound of recovery that a breaching value meets, or that lies on the wrong side."""
-    for name, bound in rule.clear.bounds() if rule.clear else ():
-        recovery = units.convert(bound.value, bound.unit, unit)
-        if form == "outside":
-            yield True
-            continue
-        breach = getattr(rule.when, form)
-        limit = units.convert(breach.value, breach.unit, unit)
-        high = _DIRECTION[form] == "high"
-        yield _DIRECTION[name] == _DIRECTION[form] or (recovery > limit if high else recovery < limit)
+def _never_clears(rule: RuleBody, form: str, unit: str) -> bool:
+    """True when a breaching value meets the bound of recovery, or when that lies on the wrong side."""
+    bounds = rule.clear.bounds() if rule.clear else []
+    if not bounds or form == "outside":
+        return bool(bounds)  # what is outside recovers within its own bounds
+    ((name, bound),) = bounds
+    breach: Bound = getattr(rule.when, form)
+    recovery, limit = (units.convert(one.value, one.unit, unit) for one in (bound, breach))
+    beyond = recovery > limit if _DIRECTION[form] == "high" else recovery < limit
+    return beyond or _DIRECTION[name] == _DIRECTION[form]
 
 
 def _no_time_to_ask(rule: RuleBody, form: str, unit: str) -> bool:

@@ -1,10 +1,12 @@
 """Builders: an object that is right in every respect but the one a test is about."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from domain.alert import Alert
+from domain.care_plan import PlanVersion
 from domain.enrolment import Assignment, Consent, Device, Endpoint, Subject
 from domain.identity import deterministic_id
 from domain.observation import Observation
@@ -115,3 +117,37 @@ def an_alert(**changes: Any) -> Alert:
         "plan_version": "hypertension@1",
     }
     return Alert(**facts | changes)
+
+
+def a_rule(**changes: Any) -> dict[str, Any]:
+    """A rule of a care plan as its author writes it: systolic at or above 180, critical, at once."""
+    facts: dict[str, Any] = {
+        "id": "sbp-crisis",
+        "kind": "blood-pressure",
+        "value": "systolic",
+        "severity": "critical",
+        "when": {"at_or_above": {"value": 180, "unit": "mm[Hg]"}},
+    }
+    return facts | changes
+
+
+def a_care_plan(*rules: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A care plan as its author writes it, in force since 1 November, with `a_rule` if no other is given."""
+    facts: dict[str, Any] = {
+        "author": "doc-12",
+        "effective_from": "2026-11-01T00:00:00+04:00",
+        "rules": [*rules] or [a_rule()],
+    }
+    return facts | changes
+
+
+def a_plan_version(*rules: dict[str, Any], version: int = 1, **changes: Any) -> PlanVersion:
+    """`a_care_plan` as it is stored."""
+    document = a_care_plan(*rules, **changes)
+    return PlanVersion(
+        version=version,
+        author=document["author"],
+        effective_from=datetime.fromisoformat(document["effective_from"]),
+        created_at=datetime(2026, 11, 1, tzinfo=UTC),
+        document=json.dumps(document),
+    )

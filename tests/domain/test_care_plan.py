@@ -1,0 +1,448 @@
+"""Care plans: what is understood, what is refused and why, and which plan judges when."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.care_plan import CarePlan, PlanVersion, Programme, Rule, parse_plan, parse_programme, plan_for
+from domain.errors import InvalidRequest
+from tests.builders import NOW, a_care_plan, a_plan_version, a_rule, a_subject
+
+BOUND = {"value": 180, "unit": "mm[Hg]"}
+
+
+def faults(document: dict[str, Any]) -> dict[str, str]:
+    """`{JSON pointer: message}` of what is refused in a plan."""
+    with pytest.raises(InvalidRequest) as refused:
+        parse_plan(document)
+    return {fault.field: fault.message for fault in refused.value.faults}
+
+
+def rule_of(plan: CarePlan) -> Rule:
+    (rule,) = plan.rules
+    return rule
+
+
+def a_programme(*rules: dict[str, Any], **changes: Any) -> Programme:
+    facts: dict[str, Any] = {
+        "id": "hypertension",
+        "version": 1,
+        "title": "Hypertension",
+        "sources": ["a test"],
+        "rules": [*rules] or [a_rule(id="template")],
+    }
+    return parse_programme(json.dumps(facts | changes))
+
+
+THE_CONTRACTS_OWN = {
+    "author": "doc-12",
+    "effective_from": "2026-11-01T00:00:00+04:00",
+    "rules": [
+        {
+            "id": "sbp-crisis",
+            "kind": "blood-pressure",
+            "value": "systolic",
+            "severity": "critical",
+            "family": "pressure-high",
+            "fresh_for": "PT6H",
+            "when": {"at_or_above": {"value": 180, "unit": "mm[Hg]"}},
+            "confirm": {"readings": 2, "within": "PT10M", "ask_again": True},
+            "clear": {"below": {"value": 170, "unit": "mm[Hg]"}, "for": "PT30M"},
+        }
+    ],
+    "schedule": [
+        {
+            "kind": "blood-pressure",
+            "windows": [{"from": "06:00", "to": "11:00"}, {"from": "18:00", "to": "22:00"}],
+            "grace": "PT1H",
+        }
+    ],
+    "quiet_hours": {"from": "22:00", "to": "07:00"},
+    "escalation": [
+        {"after": "PT0S", "to": ["patient", "doctor"]},
+        {"after": "PT5M", "to": ["duty"]},
+        {"after": "PT15M", "to": ["head"]},
+    ],
+}
+
+
+def test_the_contracts_own_example_is_understood() -> None:
+    plan = parse_plan(THE_CONTRACTS_OWN, "3")
+    rule = rule_of(plan)
+    assert (plan.author, plan.effective_from) == ("doc-12", datetime.fromisoformat("2026-11-01T00:00:00+04:00"))
+    assert (rule.id, rule.severity, rule.family, rule.plan_version) == ("sbp-crisis", "critical", "pressure-high", "3")
+    assert rule.fresh_for == 6 * 3600 * 1000
+    assert rule.confirm is not None
+    assert (rule.confirm.readings, rule.confirm.within, rule.confirm.ask_again) == (2, 600_000, True)
+    assert rule.clear_for == 1_800_000
+    assert [len(one.windows) for one in plan.schedule] == [2]
+    assert [tier.after for tier in plan.escalation] == [timedelta(0), timedelta(minutes=5), timedelta(minutes=15)]
+
+
+@pytest.mark.parametrize("of", [str, str.encode], ids=["text", "bytes"])
+def test_a_plan_may_come_as_json(of: Any) -> None:
+    assert rule_of(parse_plan(of(json.dumps(a_care_plan())))).id == "sbp-crisis"
+
+
+@pytest.mark.parametrize(
+    ("when", "breached", "kept"),
+    [
+        ({"at_or_above": BOUND}, ["180", "181"], ["179.999", "100"]),
+        ({"above": BOUND}, ["180.001"], ["180"]),
+        ({"at_or_below": {"value": 90, "unit": "mm[Hg]"}}, ["90", "89"], ["90.1"]),
+        ({"below": {"value": 90, "unit": "mm[Hg]"}}, ["89.9"], ["90"]),
+        ({"outside": {"low": 90, "high": 180, "unit": "mm[Hg]"}}, ["89", "181"], ["90", "180"]),
+        ({"outside": {"low": 90, "unit": "mm[Hg]"}}, ["89"], ["90", "250"]),
+        ({"outside": {"low": None, "high": 180, "unit": "mm[Hg]"}}, ["181"], ["180", "60"]),
+    ],
+    ids=["at_or_above", "above", "at_or_below", "below", "outside", "outside, C23 no high", "outside, C23 no low"],
+)
+def test_a_form_is_breached_by_what_it_says(when: dict[str, Any], breached: list[str], kept: list[str]) -> None:
+    rule = rule_of(parse_plan(a_care_plan(a_rule(when=when))))
+    assert [rule.breached(Decimal(value)) for value in (*breached, *kept)] == [True] * len(breached) + [False] * len(
+        kept
+    )
+    assert [rule.recovered(Decimal(value)) for value in (*breached, *kept)] == [False] * len(breached) + [True] * len(
+        kept
+    )
+
+
+@given(st.decimals(60, 280, places=6, allow_nan=False))
+def test_r34_the_last_digit_decides(bound: Decimal) -> None:
+    rule = rule_of(
+        parse_plan(json.dumps(a_care_plan()).replace('{"value": 180,', f'{{"value": {bound},'))  # as a number of JSON
+    )
+    assert rule.breached(bound)
+    assert not rule.breached(bound - Decimal("0.000001"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "given_", "unit", "canonical"),
+    [
+        ("glucose", "glucose", 54, "mg/dL", "2.997"),
+        ("blood-pressure", "systolic", 24, "kPa", "180.0"),
+        ("weight", "weight", 220, "[lb_av]", "99.79"),
+    ],
+    ids=["mg/dL", "kPa", "lb"],
+)
+def test_r18_a_bound_may_be_in_any_convertible_unit(
+    kind: str, value: str, given_: int, unit: str, canonical: str
+) -> None:
+    when = {"at_or_above": {"value": given_, "unit": unit}}
+    rule = rule_of(parse_plan(a_care_plan(a_rule(kind=kind, value=value, when=when))))
+    near = Decimal(canonical)
+    assert rule.breached(near * Decimal("1.001"))
+    assert not rule.breached(near * Decimal("0.999"))
+
+
+def test_recovery_may_ask_for_more_than_the_bound() -> None:
+    rule = rule_of(parse_plan(a_care_plan(a_rule(clear={"below": {"value": 170, "unit": "mm[Hg]"}}))))
+    assert [rule.recovered(Decimal(value)) for value in (180, 170, 169)] == [False, False, True]
+
+
+def test_what_a_rule_leaves_out_has_a_default() -> None:
+    rule = rule_of(parse_plan(a_care_plan()))
+    assert rule.family == "blood-pressure/systolic/high"
+    assert rule.fresh_for == 6 * 3600 * 1000
+    assert (rule.clear_for, rule.persist, rule.confirm, rule.active) == (0, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("persist", "milliseconds", "readings", "of"),
+    [
+        ({"for": "PT15M"}, 900_000, 0, 0),
+        ({"readings": 2, "of": 3}, None, 2, 3),
+        ({"readings": 3}, None, 3, 3),
+    ],
+    ids=["for", "of", "in a row"],
+)
+def test_c14_persistence(persist: dict[str, Any], milliseconds: int | None, readings: int, of: int) -> None:
+    found = rule_of(parse_plan(a_care_plan(a_rule(persist=persist)))).persist
+    assert found is not None
+    assert (found.milliseconds, found.readings, found.of) == (milliseconds, readings, of)
+
+
+@pytest.mark.parametrize(
+    ("period", "seconds"),
+    [("PT6H", 21_600), ("P1D", 86_400), ("P2W", 1_209_600), ("P1DT2H3M4S", 93_784), ("PT90M", 5400)],
+)
+def test_periods_are_of_iso_8601(period: str, seconds: int) -> None:
+    assert rule_of(parse_plan(a_care_plan(a_rule(fresh_for=period)))).fresh_for == seconds * 1000
+
+
+@pytest.mark.parametrize(
+    "period",
+    [
+        "",
+        "P",
+        "PT",
+        "6H",
+        "P1M",
+        "P1Y",
+        "P-1D",
+        "PT1.5H",
+        "P401D",
+        "PT0S",
+        360,
+        True,
+        "P" + "9" * 30,
+    ],
+    ids=str,
+)
+def test_what_is_no_period_is_refused(period: object) -> None:
+    assert list(faults(a_care_plan(a_rule(fresh_for=period)))) == ["/rules/0/fresh_for"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "says"),
+    [
+        ({"author": ""}, "/author", "never a name"),
+        ({"author": "Ivan Petrov"}, "/author", "never a name"),
+        ({"effective_from": "2026-11-01"}, "/effective_from", "offset"),
+        ({"rules": "all"}, "/rules", "array"),
+        ({"colour": "red"}, "/colour", "no such field"),
+        ({"quiet_hours": {"from": "22:00", "to": "22:00"}}, "/quiet_hours", "differs"),
+        ({"quiet_hours": {"from": "24:00", "to": "07:00"}}, "/quiet_hours/from", "local time"),
+        ({"quiet_hours": {"from": 7, "to": "07:00"}}, "/quiet_hours/from", "local time"),
+        ({"schedule": [{"kind": "mood", "windows": [{"from": "06:00", "to": "07:00"}]}]}, "/schedule/0/kind", "one of"),
+        ({"schedule": [{"kind": "weight", "windows": []}]}, "/schedule/0/windows", "at least 1"),
+        (
+            {"escalation": [{"after": "PT5M", "to": ["duty"]}, {"after": "PT5M", "to": ["head"]}]},
+            "/escalation",
+            "later",
+        ),
+        ({"escalation": [{"after": "PT0S", "to": ["mother"]}]}, "/escalation/0/to/0", "doctor"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_r84_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], field: str, says: str) -> None:
+    found = faults(a_care_plan(**changes))
+    assert field in found
+    assert says in found[field]
+
+
+@pytest.mark.parametrize("field", ["author", "effective_from", "rules"])
+def test_a_plan_has_an_author_a_time_and_rules(field: str) -> None:
+    plan = a_care_plan()
+    del plan[field]
+    assert faults(plan) == {f"/{field}": "this field is needed"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "says"),
+    [
+        ({"id": "Crisis!"}, "/id", "lower-case"),
+        ({"severity": "fatal"}, "/severity", "critical"),
+        ({"kind": "mood"}, "/kind", "one of blood-pressure"),
+        ({"kind": None}, "/kind", "one of blood-pressure"),
+        ({"value": "glucose"}, "/value", "one of systolic, diastolic"),
+        ({"value": None}, "/value", "one of systolic, diastolic"),
+        ({"when": {}}, "/when", "exactly one of"),
+        ({"when": {"above": BOUND, "below": BOUND}}, "/when", "exactly one of"),
+        ({"when": {"above": {"value": 180}}}, "/when/above/unit", "needed"),
+        ({"when": {"above": {"value": "180", "unit": "mm[Hg]"}}}, "/when/above/value", "a number"),
+        ({"when": {"above": {"value": True, "unit": "mm[Hg]"}}}, "/when/above/value", "a number"),
+        ({"when": {"above": {"value": None, "unit": "mm[Hg]"}}}, "/when/above/value", "a number"),
+        ({"when": {"above": {"value": 180, "unit": "mmol/L"}}}, "/when/above/unit", "converts to mm[Hg]"),
+        ({"when": {"above": {"value": 1800, "unit": "mm[Hg]"}}}, "/when/above/value", "plausible are 50 to 280"),
+        ({"when": {"below": {"value": 9, "unit": "mm[Hg]"}}}, "/when/below/value", "no reading can reach it"),
+        ({"when": {"outside": {"low": 180, "high": 90, "unit": "mm[Hg]"}}}, "/when/outside", "low is below high"),
+        ({"when": {"outside": {"unit": "mm[Hg]"}}}, "/when/outside", "low or high is needed"),
+        (
+            {"when": {"outside": {"low": 9, "high": 180, "unit": "mm[Hg]"}}},
+            "/when/outside/low",
+            "no reading can reach it",
+        ),
+        ({"clear": {"below": {"value": 185, "unit": "mm[Hg]"}}}, "/clear", "no longer breached"),
+        ({"clear": {"above": {"value": 170, "unit": "mm[Hg]"}}}, "/clear", "side of health"),
+        ({"clear": {"below": {"value": 170, "unit": "kg"}}}, "/clear/below/unit", "converts to mm[Hg]"),
+        (
+            {"when": {"below": {"value": 90, "unit": "mm[Hg]"}}, "clear": {"above": {"value": 80, "unit": "mm[Hg]"}}},
+            "/clear",
+            "no longer breached",
+        ),
+        (
+            {"when": {"outside": {"low": 90, "unit": "mm[Hg]"}}, "clear": {"above": BOUND}},
+            "/clear",
+            "no longer breached",
+        ),
+        ({"clear": {"below": BOUND, "above": BOUND}}, "/clear", "at most one of"),
+        ({"persist": {}}, "/persist", "either for, or readings"),
+        ({"persist": {"for": "PT5M", "readings": 3}}, "/persist", "either for, or readings"),
+        ({"persist": {"for": "PT5M", "of": 3}}, "/persist", "of goes with readings"),
+        ({"persist": {"readings": 4, "of": 3}}, "/persist", "readings is at most of"),
+        ({"confirm": {"readings": 1, "within": "PT10M"}}, "/confirm/readings", "greater than or equal to 2"),
+        ({"active": {"from": "08:00", "to": "20:00", "days": ["monday"]}}, "/active/days/0", "mon"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_r84_a_rule_that_cannot_be_is_refused(changes: dict[str, Any], field: str, says: str) -> None:
+    found = faults(a_care_plan(a_rule(**changes)))
+    assert f"/rules/0{field}" in found
+    assert says in found[f"/rules/0{field}"]
+
+
+@pytest.mark.parametrize("number", ["1e400", "NaN", "Infinity", '"180"'], ids=["1e400", "NaN", "Infinity", "in quotes"])
+def test_r17_what_json_cannot_say_is_no_bound(number: str) -> None:
+    with pytest.raises(InvalidRequest):
+        parse_plan(json.dumps(a_care_plan()).replace("180", number))
+
+
+def test_two_rules_may_not_share_an_id() -> None:
+    assert faults(a_care_plan(a_rule(), a_rule())) == {"/rules/1/id": "another rule is named sbp-crisis"}
+
+
+def test_every_fault_is_listed_at_once() -> None:
+    assert set(faults(a_care_plan(a_rule(kind="mood"), a_rule(id="second", value="mood")))) == {
+        "/rules/0/kind",
+        "/rules/1/value",
+    }
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"rate_above": {"value": 2, "unit": "kg", "over": "P3D"}},
+        {"rate_below": {"value": 2, "unit": "kg", "over": "P3D"}},
+        {"missing_for": "P1D"},
+        {"change_above": {"value": 2, "unit": "kg", "over": "P3D"}},
+        {"average_at_or_above": {"value": 135, "unit": "mm[Hg]", "over": "P7D", "drop_first_day": True}},
+        {"deviates": {"mad": 3, "over": "P14D"}},
+        {"forecast_above": {"value": 14, "unit": "mmol/L", "within": "PT30M"}},
+        {"forecast_below": {"value": 3, "unit": "mmol/L", "within": "PT30M"}},
+        {"all_of": [{"kind": "weight", "value": "weight", "above": {"value": 90, "unit": "kg"}}]},
+        {"any_of": [{"kind": "weight", "value": "weight", "above": {"value": 90, "unit": "kg"}}]},
+        {"not": {"kind": "weight", "value": "weight", "above": {"value": 90, "unit": "kg"}}},
+    ],
+    ids=lambda when: next(iter(when)),
+)
+def test_a_form_that_would_go_unwatched_is_refused_by_name(when: dict[str, Any]) -> None:
+    (form,) = when
+    found = faults(a_care_plan(a_rule(when=when)))
+    assert list(found) == ["/rules/0/when"]
+    assert f"rule sbp-crisis: {form} is not evaluated yet" in found["/rules/0/when"]
+    assert "at_or_above, above, at_or_below, below, outside" in found["/rules/0/when"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "when", "refused"),
+    [
+        ("glucose", "glucose", {"below": {"value": 3.0, "unit": "mmol/L"}}, True),
+        ("cgm", "glucose", {"at_or_below": {"value": 54, "unit": "mg/dL"}}, True),
+        ("glucose", "glucose", {"below": {"value": 3.9, "unit": "mmol/L"}}, False),
+        ("glucose", "glucose", {"above": {"value": 13.9, "unit": "mmol/L"}}, False),
+        ("fetal-heart-rate", "rate", {"below": {"value": 100, "unit": "/min"}}, True),
+    ],
+    ids=["glucose 3.0", "CGM 54 mg/dL", "glucose 3.9", "glucose high", "fetal"],
+)
+def test_what_cannot_wait_is_not_measured_again_first(
+    kind: str, value: str, when: dict[str, Any], refused: bool
+) -> None:
+    rule = a_rule(kind=kind, value=value, when=when, confirm={"within": "PT10M", "ask_again": True})
+    if refused:
+        assert list(faults(a_care_plan(rule))) == ["/rules/0/confirm/ask_again"]
+    else:
+        assert rule_of(parse_plan(a_care_plan(rule))).confirm is not None
+
+
+@pytest.mark.parametrize(
+    ("active", "moment", "covered"),
+    [
+        ({"from": "08:00", "to": "20:00"}, "2026-11-23T08:00", True),
+        ({"from": "08:00", "to": "20:00"}, "2026-11-23T20:00", False),
+        ({"from": "08:00", "to": "20:00", "days": ["tue"]}, "2026-11-23T09:00", False),
+        ({"from": "22:00", "to": "06:00"}, "2026-11-23T23:00", True),
+        ({"from": "22:00", "to": "06:00"}, "2026-11-23T12:00", False),
+        ({"from": "22:00", "to": "06:00", "days": ["mon"]}, "2026-11-24T05:59", True),
+        ({"from": "22:00", "to": "06:00", "days": ["mon"]}, "2026-11-23T05:59", False),
+        ({"from": "22:00", "to": "06:00", "days": ["mon"]}, "2026-11-24T22:00", False),
+    ],
+    ids=["begin", "end", "another day", "night", "noon", "the morning after", "the morning before", "the next night"],
+)
+def test_active_hours_are_those_of_the_day_they_begin_on(active: dict[str, Any], moment: str, covered: bool) -> None:
+    hours = rule_of(parse_plan(a_care_plan(a_rule(active=active)))).active
+    assert hours is not None
+    assert hours.covers(datetime.fromisoformat(moment)) is covered  # 23 November 2026 is a Monday
+
+
+PROGRAMMES = {"hypertension": a_programme(), "cgm": a_programme(a_rule(id="other"), id="cgm", version=2)}
+EARLY: dict[str, Any] = {"effective_from": "2026-11-10T00:00:00+04:00"}
+LATE: dict[str, Any] = {"effective_from": "2026-12-10T00:00:00+04:00"}
+
+
+@pytest.mark.parametrize(
+    ("programmes", "versions", "expected"),
+    [
+        ([], [], None),
+        (["unknown"], [], None),
+        (["hypertension"], [], {"template": "hypertension@1"}),
+        (["hypertension", "cgm"], [], {"template": "hypertension@1", "other": "cgm@2"}),
+        (["hypertension"], [a_plan_version()], {"sbp-crisis": "1"}),
+        ([], [a_plan_version()], {"sbp-crisis": "1"}),
+        (["hypertension"], [a_plan_version(), a_plan_version(version=2, **EARLY)], {"sbp-crisis": "2"}),
+        (["hypertension"], [a_plan_version(), a_plan_version(version=2, **LATE)], {"sbp-crisis": "1"}),
+        (["hypertension"], [a_plan_version(**LATE)], {"template": "hypertension@1"}),
+    ],
+    ids=[
+        "no programme",
+        "unknown programme",
+        "template",
+        "two templates",
+        "own plan",
+        "own plan, no programme",
+        "the newest in force",
+        "R46 not before it is in force",
+        "R46 until it is in force",
+    ],
+)
+def test_which_plan_judges(programmes: list[str], versions: list[PlanVersion], expected: dict[str, str] | None) -> None:
+    plan = plan_for(a_subject(programmes=tuple(programmes)), versions, PROGRAMMES, NOW)
+    found = None if plan is None else {rule.id: rule.plan_version for rule in plan.by_id.values()}
+    assert found == expected
+    assert plan is None or plan.unreadable is None
+
+
+@pytest.mark.parametrize("programmes", [("hypertension",), ()], ids=["template", "no programme"])
+def test_r45_a_stored_plan_that_does_not_read_is_said_and_not_silence(programmes: tuple[str, ...]) -> None:
+    broken = PlanVersion(7, "doc-12", NOW - timedelta(days=1), NOW, json.dumps({"rules": "of an older engine"}))
+    plan = plan_for(a_subject(programmes=programmes), [broken], PROGRAMMES, NOW)
+    assert plan is not None
+    assert plan.unreadable == "7"
+    assert [*plan.by_id] == (["template"] if programmes else [])
+
+
+def test_of_rules_with_one_id_the_first_programmes_counts() -> None:
+    programmes = {
+        "hypertension": a_programme(a_rule(severity="critical")),
+        "pregnancy": a_programme(a_rule(severity="info"), id="pregnancy"),
+    }
+    plan = plan_for(a_subject(programmes=("hypertension", "pregnancy")), [], programmes, NOW)
+    assert plan is not None
+    assert [rule.severity for rule in plan.by_id.values()] == ["critical"]
+
+
+def test_the_most_severe_rule_of_a_kind_is_judged_first() -> None:
+    rules = [a_rule(id=severity, severity=severity) for severity in ("info", "critical", "warning")]
+    plan = plan_for(a_subject(), [a_plan_version(*rules)], {}, NOW)
+    assert plan is not None
+    assert [rule.id for rule in plan.rules["blood-pressure"]] == ["critical", "warning", "info"]
+
+
+@pytest.mark.parametrize(
+    ("escalation", "told"),
+    [
+        ([], ("patient", "doctor")),
+        ([{"after": "PT0S", "to": ["doctor", "duty"]}], ("patient", "doctor", "duty")),
+        ([{"after": "PT5M", "to": ["duty"]}], ("patient", "doctor")),
+    ],
+    ids=["none", "duty at once", "duty later"],
+)
+def test_patient_and_doctor_are_always_told(escalation: list[dict[str, Any]], told: tuple[str, ...]) -> None:
+    plan = plan_for(a_subject(), [a_plan_version(escalation=escalation)], {}, datetime(2026, 11, 22, tzinfo=UTC))
+    assert plan is not None
+    assert plan.told_first == told
