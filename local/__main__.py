@@ -71,7 +71,7 @@ def down(state: Path = STATE) -> None:
         print("No cloud is running.")
         return
     owner = emulator.recorded(state.resolve() / FOLDER, "owner")
-    if owner is None or "local" not in emulator.command(owner):
+    if owner is None or not {"local", "serve"} <= set(emulator.command(owner)):
         raise LocalProblem(f"The cloud in {state} belongs to another command: end that one.")
     os.kill(owner, signal.SIGTERM)
     deadline = time.monotonic() + _DOWN_SECONDS
@@ -115,6 +115,8 @@ def _follow(keeper: "subprocess.Popen[bytes]", state: Path) -> None:
 
 
 def _addresses(state: Path) -> str:
+    if not (state / STACK_FILE).exists():
+        raise LocalProblem("A cloud is just starting: try again in a minute.")
     stack = json.loads((state / STACK_FILE).read_text())
     rows = {
         "AWS API": f"{stack['endpoint_url']} (key and secret: test)",

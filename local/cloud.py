@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from localstack_client.session import Session
+
 import mis_sim.server
 from adapters import aws
 from local import emulator
-from local.deploy import client, deploy, synthesised
-from local.emulator import REGION, ROOT, STACK_FILE, Emulator
+from local.deploy import deploy, synthesised
+from local.emulator import CREDENTIALS, REGION, ROOT, STACK_FILE, Emulator
 from local.patches import PATCHES
 from local.provision import Thing, provision
 from mis_sim.server import Receiver
@@ -42,8 +44,13 @@ class Cloud:
         return self.running.endpoint_url
 
     def aws(self, service: str) -> Any:
-        """A client of an AWS service, with all rights."""
-        return client(service, self.endpoint_url)
+        """A client of an AWS service with all rights, wherever AWS_ENDPOINT_URL points: here or to a LocalStack."""
+        return Session(
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=None,
+            region_name=REGION,
+        ).client(service)
 
     def api(self, organisation: str) -> Client:
         """A client of our own API, as that organisation."""

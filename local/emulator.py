@@ -192,16 +192,23 @@ def clear(state: Path) -> None:
     """Remove what an emulator left behind whose parent was killed, and end it should it still run."""
     folder = state.resolve() / FOLDER
     pid = recorded(folder, "process")
-    if pid is not None and str(folder) in command(pid):
+    while pid is not None and str(folder) in command(pid):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+        time.sleep(0.01)
     remove(folder)
+    for half_removed in folder.parent.glob(f"{FOLDER}-*"):
+        shutil.rmtree(half_removed, ignore_errors=True)
 
 
 def remove(folder: Path) -> None:
-    """Remove an emulator's folder and the file that points there."""
+    """Remove an emulator's folder and the file that points there.
+
+    It is moved away first: what a killed run's emulator still removes can never be the next run's.
+    """
     (folder.parent / STACK_FILE).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder.rename(f"{folder}-{os.getpid()}"), ignore_errors=True)
 
 
 def recorded(folder: Path, name: str) -> int | None:
