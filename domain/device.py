@@ -41,10 +41,10 @@ class Held:
     one_of_several: bool = False
 
 
-def check_carrier(thing: Device | None, device: Device | None, received_at: datetime) -> None:
+def check_carrier(thing: Device | None, device: Device | None, received_at: datetime) -> tuple[Device, Device]:
     """May `thing` carry readings of `device`? A device with a gateway is carried by none but that one.
 
-    Raises UnknownDevice or RevokedGateway.
+    Returns both, enrolled. Raises UnknownDevice or RevokedGateway.
     """
     if thing is None:
         raise UnknownDevice("nobody enrolled the publisher")
@@ -54,6 +54,7 @@ def check_carrier(thing: Device | None, device: Device | None, received_at: date
         raise UnknownDevice("nobody enrolled the device")
     if thing.serial != (device.gateway or device.serial):
         raise UnknownDevice("the device is not paired with the publisher")
+    return thing, device
 
 
 def possible_subjects(reading: Reading, device: Device, thing: Device, thing_profile: DeviceProfile) -> Iterator[str]:
