@@ -4,14 +4,12 @@ A stream's batch that is tried again puts the same references into a second numb
 delivery puts each resource under its own id, any number of times.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeAlias
 
-from domain import fhir
-from domain.alert import Alert
 from domain.delivery import (
     REFERENCES_A_ROW,
     TIMEOUT,
@@ -38,7 +36,7 @@ from domain.delivery import (
 )
 from domain.enrolment import Device, Endpoint, Subject
 from domain.errors import LostRace
-from domain.observation import Observation
+from domain.rendering import Alerts, Observations, render
 
 Key: TypeAlias = tuple[str, str]
 Clock: TypeAlias = Callable[[], datetime]
@@ -84,17 +82,6 @@ class Registry(Protocol):
 
 class Switch(Protocol):
     def disable(self, organisation: str, endpoint: str) -> None: ...
-
-
-class Observations(Protocol):
-    def get(self, keys: Iterable[Key]) -> Mapping[Key, Observation]: ...
-    def find(
-        self, organisation: str, subject: str, kind: str, ids: Collection[str], *, near: datetime
-    ) -> list[Observation]: ...
-
-
-class Alerts(Protocol):
-    def get(self, keys: Iterable[Key]) -> Mapping[Key, Alert]: ...
 
 
 class Secrets(Protocol):
@@ -292,7 +279,13 @@ class Send:
                 return Again(timedelta(), suspended=False)
             sent = parcel(visit.lane, row.number, part, parts)
             secrets = self.secrets.signing(visit.endpoint.secret, now)
-            answer = self.courier.post(visit.endpoint.url, secrets, sent, self._render(references), at=now)
+            answer = self.courier.post(
+                visit.endpoint.url,
+                secrets,
+                sent,
+                render(references, registry=self.registry, observations=self.observations, alerts=self.alerts),
+                at=now,
+            )
             visit.attempts.append(Attempt(sent.id, now, visit.lane, row.number, answer.status, answer.ms, answer.error))
             step = next_step(
                 answer,
@@ -305,28 +298,6 @@ class Send:
             if not isinstance(step, Received):
                 return step
         return Received()
-
-    def _render(self, references: Iterable[Reference]) -> fhir.Json:
-        """A bundle of what these references stand for now, without subjects whose consent is not in force."""
-        keys: dict[str, list[Key]] = defaultdict(list)
-        for one in references:
-            keys[one.type].append((one.pk, one.sk))
-        alerts = [*self.alerts.get(keys["alert"]).values()] if keys["alert"] else []
-        observations = [*self.observations.get(keys["observation"]).values()] if keys["observation"] else []
-        for alert in alerts:
-            observations += self.observations.find(
-                alert.organisation, alert.subject, alert.kind, fhir.raising(alert), near=alert.raised_at
-            )
-        named = {(one.organisation, one.subject) for one in observations}
-        subjects = self.registry.subjects(named | {(one.organisation, one.subject) for one in alerts})
-        open_ = {key for key, subject in subjects.items() if may_leave(subject)}
-        shown = [one for one in observations if (one.organisation, one.subject) in open_]
-        devices = self.registry.devices({(one.organisation, one.device) for one in shown})
-        return fhir.bundle(
-            shown,
-            [one for one in alerts if (one.organisation, one.subject) in open_],
-            {serial: device for (_, serial), device in devices.items()},
-        )
 
 
 @dataclass(frozen=True)
