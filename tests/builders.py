@@ -10,6 +10,7 @@ from domain.care_plan import PlanVersion
 from domain.enrolment import Assignment, Consent, Device, Endpoint, Subject
 from domain.identity import deterministic_id
 from domain.observation import Observation
+from domain.reading import Arrival
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 ORGANISATION = "clinic-a"
@@ -151,3 +152,38 @@ def a_plan_version(*rules: dict[str, Any], version: int = 1, **changes: Any) -> 
         created_at=datetime(2026, 11, 1, tzinfo=UTC),
         document=json.dumps(document),
     )
+
+
+def a_reading(**changes: Any) -> dict[str, Any]:
+    """A normal blood pressure as a device sends it, measured a minute before NOW; None leaves a field out."""
+    facts: dict[str, Any] = {
+        "kind": "blood-pressure",
+        "measured_at": "2026-11-22T12:59:00+04:00",
+        "values": a_pressure(),
+    }
+    return {name: value for name, value in (facts | changes).items() if value is not None}
+
+
+def a_pressure(systolic: Any = 122, diastolic: Any = 78, unit: str = "mm[Hg]") -> dict[str, Any]:
+    """The values of a blood pressure as a device sends them."""
+    return {"systolic": {"value": systolic, "unit": unit}, "diastolic": {"value": diastolic, "unit": unit}}
+
+
+def a_message(*readings: Any, **changes: Any) -> dict[str, Any]:
+    """A message of `readings` (`a_reading` if none is given) of the thing itself."""
+    facts: dict[str, Any] = {"format": "pma.readings/1", "readings": [*readings] or [a_reading()]}
+    return {name: value for name, value in (facts | changes).items() if value is not None}
+
+
+def an_arrival(payload: bytes | dict[str, Any] | None = None, **changes: Any) -> Arrival:
+    """`payload` (`a_message` if none is given) as the broker handed it on at NOW, published by SERIAL."""
+    sent = payload if isinstance(payload, bytes) else json.dumps(payload or a_message()).encode()
+    facts: dict[str, Any] = {
+        "id": "m-1",
+        "body": "as it came",
+        "payload": sent,
+        "topic": f"dt/pma/{changes.pop('thing', SERIAL)}/readings",
+        "client": SERIAL,
+        "received_at": NOW,
+    }
+    return Arrival(**facts | changes)

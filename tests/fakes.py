@@ -6,11 +6,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from adapters.observations import row_key
 from domain.alert import Alert
 from domain.delivery import Answer, Attempt, Lane, Parcel, Progress, Reference, Row
 from domain.enrolment import Device, Endpoint, Subject
 from domain.errors import LostRace
+from domain.identity import Identity
 from domain.observation import Observation
+from domain.quarantine import SetAside
+from domain.reading import Arrival
 
 # export
 
@@ -133,9 +137,15 @@ class FakeEnrolment:
 
 @dataclass
 class FakeObservations:
-    """adapters.observations.Observations, as far as export reads it; rows by their key."""
+    """adapters.observations.Observations; rows by their key."""
 
     rows: dict[tuple[str, str], Observation] = field(default_factory=dict)
+
+    def present(self, identities: Iterable[Identity]) -> set[Identity]:
+        return {one for one in identities if row_key(one) in self.rows}
+
+    def put(self, rows: Iterable[tuple[Identity, Observation]]) -> None:
+        self.rows |= {row_key(identity): row for identity, row in rows}
 
     def get(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Observation]:
         return {key: self.rows[key] for key in keys if key in self.rows}
@@ -184,3 +194,56 @@ class FakeCourier:
         if answer.status is not None and answer.status < 300:
             self.taken.append((parcel, document))
         return answer
+
+
+# ingest
+
+
+@dataclass
+class FakeRegistry(FakeEnrolment):
+    """adapters.registry.RegistryReader; a thing belongs to the organisation of its device."""
+
+    asked: list[set[str]] = field(default_factory=list)
+
+    def organisations_of(self, serials: Iterable[str]) -> dict[str, str]:
+        self.asked.append(set(serials))
+        return {one.serial: one.organisation for one in self.owned if one.serial in self.asked[-1]}
+
+
+@dataclass
+class FakeQuarantine:
+    """adapters.quarantine.Quarantine; readings by their id."""
+
+    rows: dict[str, SetAside] = field(default_factory=dict)
+
+    def present(self, ones: Iterable[SetAside]) -> set[str]:
+        return {one.id for one in ones if one.id in self.rows}
+
+    def put(self, ones: Iterable[SetAside]) -> None:
+        self.rows |= {one.id: one for one in ones}
+
+    def get(self, organisation: str, identifier: str) -> SetAside | None:
+        found = self.rows.get(identifier)
+        return found if found and found.organisation == organisation else None
+
+
+@dataclass
+class FakeArchive:
+    """adapters.archive.Archive: what was kept, with its organisation."""
+
+    kept: list[tuple[str, Arrival]] = field(default_factory=list)
+
+    def put(self, messages: Iterable[tuple[str, Arrival]]) -> None:
+        self.kept += messages
+
+
+@dataclass
+class FakeBacklog:
+    """adapters.inbox.Backlog: what was handed on; it does not take the messages in `refuses`."""
+
+    refuses: set[str] = field(default_factory=set)
+    handed_on: list[Arrival] = field(default_factory=list)
+
+    def put(self, arrivals: Sequence[Arrival]) -> set[str]:
+        self.handed_on += [one for one in arrivals if one.id not in self.refuses]
+        return self.refuses & {one.id for one in arrivals}
