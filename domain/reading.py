@@ -25,8 +25,8 @@ _MAX_SLOT = 255
 _MAX_CODES = 16
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:-]{1,63}")
-_TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
+SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:-]{1,63}")
+TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # no spaces, no other alphabets: no place for a name (P1)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
@@ -98,7 +98,7 @@ def decode(arrival: Arrival) -> Message:
     if message["format"] != FORMAT:
         raise UnknownFormat(f"format is not {FORMAT}")
     device = message.get("device")
-    if not (device is None or (isinstance(device, str) and _SERIAL.fullmatch(device))):
+    if not (device is None or (isinstance(device, str) and SERIAL.fullmatch(device))):
         raise Malformed("device is not a serial")
     readings = message.pop("readings", None)
     if not isinstance(readings, list) or not readings:
@@ -139,7 +139,7 @@ def read(said: Any) -> Reading:
     if not (slot is None or (isinstance(slot, Decimal) and 0 <= slot <= _MAX_SLOT and slot == int(slot))):
         raise Malformed(f"slot is not a whole number up to {_MAX_SLOT}")
     subject = said.get("subject")
-    if not (subject is None or (isinstance(subject, str) and _TOKEN.fullmatch(subject))):
+    if not (subject is None or (isinstance(subject, str) and TOKEN.fullmatch(subject))):
         raise Malformed("subject is not a token")
     return Reading(kind, _time(said.get("measured_at")), None if slot is None else int(slot), subject, said)
 
