@@ -68,6 +68,7 @@ class Pressure:
 
 
 _READING_SPREAD = 4.0  # between two readings a minute apart
+_FARTHEST = 2.6  # spreads from the mean: nobody's day reaches 180 unless a crisis was asked for
 _RHYTHM_SPREAD = 2.0  # what the rhythm and the first reading's excess add between morning and evening
 
 
@@ -108,7 +109,11 @@ def pressures(
             noise = chance.gauss(0, _READING_SPREAD)
             excess = traits.first_excess if place == 0 and len(sitting) > 1 else 0.0
             if crisis is None:
-                change = _clamp(level + noise, -3 * traits.spread, 3 * traits.spread) + circadian(at, traits) + excess
+                change = (
+                    _clamp(level + noise, -_FARTHEST * traits.spread, _FARTHEST * traits.spread)
+                    + circadian(at, traits)
+                    + excess
+                )
                 systolic = traits.systolic + change
                 diastolic = traits.diastolic + 0.5 * change + chance.gauss(0, 3)
             else:
@@ -214,7 +219,7 @@ def glucose(
 
 
 def sensor(chance: random.Random, blood: Iterable[tuple[datetime, float]]) -> Iterator[tuple[datetime, float]]:
-    """What a continuous sensor shows of `blood`, in mmol/L: some ten minutes behind, with an error that lingers."""
+    """What a continuous sensor shows of `blood`, in mmol/L: seven minutes or so behind, with an error that lingers."""
     tissue, error = None, 0.0
     for at, level in blood:
         tissue = level if tissue is None else tissue + 0.4 * (level - tissue)

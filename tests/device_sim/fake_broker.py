@@ -51,10 +51,12 @@ class FakeBroker:
     silent: bool = False
     refuses: str | None = None
     published: list[tuple[str, str, bytes]] = field(default_factory=list)
+    reached: list[Broker] = field(default_factory=list)
     connected: set[str] = field(default_factory=set)
     open: list[tuple["Future[Any]", str, bytes]] = field(default_factory=list)
 
     def connect(self, broker: Broker, identity: Identity, events: Events) -> "FakeConnection":
+        self.reached.append(broker)
         return FakeConnection(self, identity.thing, events)
 
     def answer_all(self) -> None:

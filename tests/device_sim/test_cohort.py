@@ -125,6 +125,24 @@ def test_a_patient_day_is_a_day_with_a_reading() -> None:
     assert a_cohort(patients=8, days=0.25).patient_days() <= 8
 
 
+@pytest.mark.parametrize("hours", range(2, 26, 2))
+def test_in_a_crisis_a_patient_measures_a_pair_each_half_hour_and_nothing_else(hours: int) -> None:
+    crisis = UNTIL.replace(microsecond=0) - timedelta(hours=hours)
+    readings = measure(a_patient(0), seed=1, start=UNTIL - timedelta(days=3), until=UNTIL, crisis=crisis)
+    during = [one for one in readings if crisis <= one.measured_at < crisis + timedelta(minutes=90)]
+    assert [one.values["systolic"].value >= 180 for one in during] == [True] * 6
+    assert sum(one.values["systolic"].value >= 180 for one in readings) == 6
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(min_value=0, max_value=180))
+def test_nothing_is_measured_after_now(seconds: int) -> None:
+    crisis = UNTIL - timedelta(seconds=seconds)
+    readings = measure(a_patient(0), seed=1, start=UNTIL - timedelta(days=1), until=UNTIL, crisis=crisis)
+    assert readings[-1].measured_at <= UNTIL
+    assert readings[-1].values["systolic"].value >= 180 or seconds == 0
+
+
 def test_a_patient_can_be_measured_alone() -> None:
     start = UNTIL - timedelta(days=1)
     crisis = UNTIL - timedelta(minutes=61)

@@ -38,12 +38,17 @@ class Later:
 
 
 def a_gateway(
-    broker: FakeBroker, *, outbox: Outbox | None = None, in_flight: int = 2, later: Later | None = None
+    broker: FakeBroker,
+    *,
+    outbox: Outbox | None = None,
+    in_flight: int = 2,
+    later: Later | None = None,
+    clock: Clock | None = None,
 ) -> Gateway:
     return Gateway(
         BROKER,
         IDENTITY,
-        clock=Clock(),
+        clock=clock or Clock(),
         outbox=outbox,
         in_flight=in_flight,
         connect=broker.connect,
@@ -92,14 +97,16 @@ def test_at_most_so_many_are_in_flight_and_all_go_in_order() -> None:
 def test_r4_what_is_not_acknowledged_is_sent_again_first(trouble: "mqtt5.PubackReasonCode | Exception") -> None:
     later = Later()
     broker = FakeBroker(answer=lambda topic, body: trouble)
-    gateway = a_gateway(broker, later=later)
+    clock = Clock()
+    gateway = a_gateway(broker, later=later, clock=clock)
     futures = send(gateway, 1, 2)
+    first_try = clock.at
     assert bodies(broker) == [b"1"], "the second waits for the back-off"
     broker.answer = FakeBroker.answer
     later.come()
     assert bodies(broker) == [b"1", b"1", b"2"]
     assert [future.result(0).refused for future in futures] == [None, None]
-    assert futures[0].result(0).sent_at < futures[1].result(0).sent_at
+    assert futures[0].result(0).sent_at < first_try < futures[1].result(0).sent_at
 
 
 def test_r19_the_wait_doubles_up_to_a_minute_with_jitter_and_starts_anew() -> None:
@@ -160,7 +167,7 @@ def test_an_outbox_with_a_file_outlives_the_process(tmp_path: Path) -> None:
     assert Outbox(file).waiting() == []
 
 
-def test_after_a_stop_nothing_is_sent_and_answers_change_nothing() -> None:
+def test_after_a_stop_nothing_is_sent_and_answers_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
     later = Later()
     broker = FakeBroker(silent=True)
     gateway = a_gateway(broker, later=later)
@@ -172,6 +179,7 @@ def test_after_a_stop_nothing_is_sent_and_answers_change_nothing() -> None:
     broker.answer_all()
     assert future.cancelled()
     assert bodies(broker) == [b"1"]
+    assert caplog.records == [], "an error in a callback is only logged"
 
 
 def test_the_connection_is_waited_for() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from device_sim.__main__ import main
+from device_sim.gateway import Broker
 from tests.device_sim.fake_broker import Clock, FakeBroker, no_others_topics
 
 STACK = {
@@ -45,6 +46,7 @@ def test_a_device_runs_against_a_cloud(stack: Path) -> None:
     assert code == 0
     assert said == ["2 messages: 4 readings taken over, 0 refused, 0 unanswered"]
     assert {(thing, topic) for thing, topic, _ in broker.published} == {("BP-1", "dt/pma/BP-1/readings")}
+    assert broker.reached == [Broker("broker.example", 8883, stack.parent / "ca.pem")]
 
 
 def test_a_gateway_names_the_sensor_that_it_carries(stack: Path) -> None:
