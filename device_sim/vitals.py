@@ -109,11 +109,8 @@ def pressures(
             noise = chance.gauss(0, _READING_SPREAD)
             excess = traits.first_excess if place == 0 and len(sitting) > 1 else 0.0
             if crisis is None:
-                change = (
-                    _clamp(level + noise, -_FARTHEST * traits.spread, _FARTHEST * traits.spread)
-                    + circadian(at, traits)
-                    + excess
-                )
+                farthest = _FARTHEST * traits.spread
+                change = _clamp(level + noise, -farthest, farthest) + circadian(at, traits) + excess
                 systolic = traits.systolic + change
                 diastolic = traits.diastolic + 0.5 * change + chance.gauss(0, 3)
             else:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from device_sim.cohort import Cohort, a_patient, measure, simulate
 from device_sim.gateway import Topics
 from device_sim.payload import pack
+from device_sim.replay import LAYOUTS
 from domain.codes import KINDS
 from domain.profile import DeviceProfile
 from domain.reading import Arrival, decode, read
@@ -161,6 +162,12 @@ def test_what_is_sent_is_read_by_the_platform_as_it_was_meant() -> None:
             assert (said.kind, said.device_time) == (meant.kind, meant.measured_at)
             values = {name: (one["value"], one["unit"]) for name, one in said.said["values"].items()}
             assert values == {name: tuple(one) for name, one in meant.values.items()}
+
+
+def test_every_patient_is_in_a_programme_of_the_catalogue() -> None:
+    templates = {file.stem for file in (CATALOGUE / "programmes").glob("*.json")}
+    assert {patient.programme for patient in a_cohort().patients} <= templates
+    assert {layout.programme for layout in LAYOUTS} <= templates
 
 
 def test_every_device_is_of_a_profile_that_measures_what_it_says() -> None:
