@@ -1,7 +1,7 @@
 """Builders: an object that is right in every respect but the one a test is about."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ from domain.care_plan import PlanVersion
 from domain.enrolment import Assignment, Consent, Device, Endpoint, Subject
 from domain.identity import deterministic_id
 from domain.observation import Observation
+from domain.profile import DeviceProfile
 from domain.reading import Arrival
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -164,6 +165,11 @@ def a_reading(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (facts | changes).items() if value is not None}
 
 
+def as_read(said: Any) -> Any:
+    """`said` as the decoder reads it: every number is a Decimal."""
+    return json.loads(json.dumps(said), parse_int=Decimal, parse_float=Decimal)
+
+
 def a_pressure(systolic: Any = 122, diastolic: Any = 78, unit: str = "mm[Hg]") -> dict[str, Any]:
     """The values of a blood pressure as a device sends them."""
     return {"systolic": {"value": systolic, "unit": unit}, "diastolic": {"value": diastolic, "unit": unit}}
@@ -187,3 +193,20 @@ def an_arrival(payload: bytes | dict[str, Any] | None = None, **changes: Any) ->
         "received_at": NOW,
     }
     return Arrival(**facts | changes)
+
+
+def a_profile(**changes: Any) -> DeviceProfile:
+    """A tonometer that shows whole millimetres and seconds."""
+    facts: dict[str, Any] = {
+        "id": "tonometer",
+        "title": {"en": "Blood pressure monitor", "ru": "Тонометр"},
+        "class": "medical",
+        "clock_resolution": timedelta(seconds=1),
+        "measures": {
+            "blood-pressure": {
+                "resolution": {"systolic": 1, "diastolic": 1, "mean": 1, "pulse": 1},
+                "fresh_for": timedelta(hours=6),
+            }
+        },
+    }
+    return DeviceProfile.model_validate(facts | changes)

@@ -1,6 +1,7 @@
-"""What a device said is read strictly: a message is refused whole, a reading alone, and no bytes raise anything else."""
+"""What a device said is read strictly: a message is refused whole, a reading alone; no bytes raise anything else."""
 
 import json
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -23,14 +24,9 @@ from domain.reading import (
     parse,
     read,
 )
-from tests.builders import SERIAL, a_message, a_reading, an_arrival
+from tests.builders import SERIAL, a_message, a_reading, an_arrival, as_read
 
 DEEP = b'{"a":' * 40 + b"1" + b"}" * 40
-
-
-def exact(message: Any) -> Any:
-    """As `message` is read: numbers are Decimal."""
-    return json.loads(json.dumps(message), parse_int=Decimal, parse_float=Decimal)
 
 
 def test_the_contracts_example_is_read() -> None:
@@ -174,7 +170,7 @@ def test_r17_too_large() -> None:
 )
 def test_a_reading_that_does_not_say_who_when_and_what(said: Any) -> None:
     with pytest.raises(Malformed):
-        read(exact(said))
+        read(as_read(said))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +188,7 @@ def test_a_time_is_kept_as_it_was_written(written: str, naive: bool) -> None:
 
 @pytest.mark.parametrize("slot", [0, 1, 255, 2.0])
 def test_a_slot_is_a_whole_number(slot: float) -> None:
-    assert read(exact(a_reading(slot=slot))).slot == int(slot)
+    assert read(as_read(a_reading(slot=slot))).slot == int(slot)
 
 
 @pytest.mark.parametrize(
@@ -239,12 +235,10 @@ field = st.sampled_from(["kind", "measured_at", "slot", "subject", "values", "or
 
 @given(st.dictionaries(field, json_values))
 def test_r17_whatever_a_reading_holds_nothing_but_a_refusal_is_raised(changes: dict[str, Any]) -> None:
-    said = exact(a_reading() | changes)
+    said = as_read(a_reading() | changes)
     for part in (read, origin, flags, context):
-        try:
+        with suppress(Malformed):
             part(said)
-        except RejectedReading as refusal:
-            assert refusal.reason == "malformed"
 
 
 @given(json_values, st.randoms())
@@ -256,9 +250,9 @@ def test_canonical_json_is_the_same_for_the_same_facts(value: Any, chance: Any) 
             return {name: shuffled(one[name]) for name in names}
         return [shuffled(part) for part in one] if isinstance(one, list) else one
 
-    written = canonical_json(exact(value))
-    assert written == canonical_json(exact(shuffled(value)))
-    assert exact(json.loads(written)) == exact(value)
+    written = canonical_json(as_read(value))
+    assert written == canonical_json(as_read(shuffled(value)))
+    assert as_read(json.loads(written)) == as_read(value)
 
 
 def test_a_name_is_the_same_word_here_and_in_the_api() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.codes import KINDS
 from domain.errors import BadUnit
-from domain.units import convert, scales
+from domain.units import Scale, convert, scales
 
 CANONICAL = sorted({value.unit for kind in KINDS.values() for value in kind.values.values()})
 
@@ -76,7 +76,7 @@ def test_the_figures_of_the_clinical_page() -> None:
 
 @pytest.mark.parametrize("canonical", CANONICAL)
 def test_the_canonical_unit_is_itself(canonical: str) -> None:
-    assert scales(canonical)[canonical] == (1, 1, 0)
+    assert scales(canonical)[canonical] == Scale(Decimal(1), Decimal(1), Decimal(0))
 
 
 numbers = st.decimals(min_value=-1000, max_value=100_000, places=4)
