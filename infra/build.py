@@ -43,10 +43,13 @@ def build(target: Target, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     interpreter = interpreter_of(target)
     if interpreter is None:
-        print(
-            f"No python{target.python} here: sources go without bytecode, which costs each cold start about its double."
-        )
-    layer(target, folder / "layer.zip", interpreter=interpreter)
+        print(f"No python{target.python} here: zips go without bytecode, and cold starts take twice as long.")
+    build_layer(target, folder / "layer.zip", interpreter=interpreter)
+    build_zips(folder, interpreter=interpreter)
+
+
+def build_zips(folder: Path, *, interpreter: str | None) -> None:
+    """`<function>.zip` for every function, compiled by `interpreter` if there is one. Raises BuildProblem."""
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch) / "tree"
         for path in sources():
@@ -55,10 +58,10 @@ def build(target: Target, folder: Path) -> None:
             shutil.copyfile(path, copy)
         if interpreter is not None:
             compile_tree(tree, interpreter=interpreter, seen_as="/var/task")
+        everything = files(tree)
         for name in functions():
-            write_zip(
-                tree, (path for path in files(tree) if belongs(path.relative_to(tree), name)), folder / f"{name}.zip"
-            )
+            own = (path for path in everything if belongs(path.relative_to(tree), name))
+            write_zip(tree, own, folder / f"{name}.zip")
 
 
 def sources() -> Iterator[Path]:
@@ -77,11 +80,10 @@ def belongs(path: Path, function: str) -> bool:
     return rest[0] == function or rest[0] in {"__init__.py", "__pycache__"}
 
 
-def layer(target: Target, archive: Path, *, interpreter: str | None) -> None:
+def build_layer(target: Target, archive: Path, *, interpreter: str | None) -> None:
     """The third-party packages of the hash-pinned list as a layer; made anew only when what makes it changes."""
-    made_from = hashlib.sha256(
-        b"\0".join([LOCK.read_bytes(), Path(__file__).read_bytes(), target.name.encode(), str(interpreter).encode()])
-    ).hexdigest()
+    made_of = [LOCK.read_bytes(), Path(__file__).read_bytes(), target.name.encode(), str(interpreter is None).encode()]
+    made_from = hashlib.sha256(b"\0".join(made_of)).hexdigest()
     stamp = archive.with_suffix(".made-from")
     if archive.exists() and stamp.exists() and stamp.read_text() == made_from:
         return

@@ -103,6 +103,7 @@ class Registry(Construct):
         self.api = apigateway.HttpApi(
             self,
             "Api",
+            api_name=stage.stack,
             create_default_stage=False,
             default_integration=integrations.HttpLambdaIntegration("Integration", function),
         )

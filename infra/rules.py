@@ -443,13 +443,13 @@ def nobody_reads_across_organisations(template: Template) -> list[str]:
 
 @rule("F11")
 def only_notify_opens_contacts(template: Template) -> list[str]:
-    """The vault: the API seals and puts, notify gets and opens, nobody else comes near (P1)."""
+    """The vault: the API seals and sees that something is there, notify opens, nobody else comes near (P1)."""
     table = [name for name, _ in of_type(template, "AWS::DynamoDB::Table") if name.startswith("StorageContacts")]
     key = [name for name, _ in of_type(template, "AWS::KMS::Key") if name.startswith("KeysContacts")]
     if len(table) != 1 or len(key) != 1:
         return ["the contacts' table or key is not found by its name"]
     may = {role: {"dynamodb:GetItem", "kms:Decrypt"} for role in roles_of(template, "notify")} | {
-        role: {"dynamodb:PutItem", "kms:Encrypt"} for role in roles_of(template, "registry")
+        role: {"dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Encrypt"} for role in roles_of(template, "registry")
     }
     found = []
     for role, statement in statements(template):
