@@ -22,8 +22,8 @@ def canonical_values(kind: str, said: Any, measure: Measure) -> dict[str, Decima
     if not isinstance(said, dict):
         raise Malformed("values is not a JSON object")
     types = KINDS[kind].values
-    if unknown := said.keys() - types.keys():
-        raise BadValue(f"{kind} has no {len(unknown)} of the values given; it has {', '.join(types)}")
+    if said.keys() - types.keys():
+        raise BadValue(f"{kind} has no values but {', '.join(types)}")
     if missing := [name for name, one in types.items() if one.required and name not in said]:
         raise BadValue(f"{', '.join(missing)} of {kind} is missing")
     values = {name: _canonical(name, quantity, types[name].unit) for name, quantity in said.items()}

@@ -12,7 +12,10 @@ from domain.observation import DeviceClass
 
 
 def _zone(name: str) -> str:
-    ZoneInfo(name)  # raises ValueError or KeyError for none
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError) as error:
+        raise ValueError("a zone of the IANA database") from error
     return name
 
 

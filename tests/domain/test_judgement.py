@@ -1,0 +1,289 @@
+"""A message judged: each reading is an observation or set aside, and nothing is read without consent."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.enrolment import Consent, Device, Subject
+from domain.identity import Identity
+from domain.judgement import Enrolled, Judged, judge, open_message, subjects_to_know
+from domain.observation import Observation
+from domain.quarantine import SetAside
+from domain.reading import MAX_BYTES, Arrival
+from tests.builders import (
+    NOW,
+    ORGANISATION,
+    SERIAL,
+    SUBJECT,
+    a_device,
+    a_message,
+    a_pressure,
+    a_profile,
+    a_reading,
+    a_subject,
+    an_arrival,
+    an_assignment,
+)
+
+KEPT_FOR = timedelta(days=400)
+PROFILES = {
+    "tonometer": a_profile(),
+    "minutes": a_profile(id="minutes", clock_resolution="PT1M"),
+    "phone": a_profile(id="phone", role="gateway"),
+    "bracelet": a_profile(**{"id": "bracelet", "class": "auxiliary"}),
+}
+WITHOUT_CONSENT = Consent(datetime(2026, 11, 1, tzinfo=UTC), withdrawn_at=NOW)
+
+
+def judged(
+    arrival: Arrival,
+    *,
+    device: Device | None = None,
+    thing: Device | None = None,
+    subject: Subject | None = None,
+    organisation: str | None = ORGANISATION,
+) -> Judged:
+    opened = open_message(arrival)
+    device = device or a_device()
+    enrolled = Enrolled(organisation, thing or device, device) if organisation else Enrolled(None, None, None)
+    subject = subject or a_subject()
+    known = {subject.id: subject} if subject.id in set(subjects_to_know(opened, enrolled, PROFILES)) else {}
+    enrolled = Enrolled(enrolled.organisation, enrolled.thing, enrolled.device, known)
+    return judge(opened, enrolled, profiles=PROFILES, kept_for=KEPT_FOR)
+
+
+def accepted(*readings: dict[str, Any], **facts: Any) -> tuple[Identity, Observation]:
+    result = judged(an_arrival(a_message(*readings)), **facts)
+    assert result.refused == ()
+    (one,) = result.accepted
+    return one
+
+
+def refused(arrival: Arrival, **facts: Any) -> SetAside:
+    (one,) = judged(arrival, **facts).refused
+    return one
+
+
+def test_an_accepted_reading_is_an_observation() -> None:
+    said = a_reading(origin="manual", slot=1, flags=["movement"], context={"posture": "sitting"})
+    identity, one = accepted(said)
+    at = datetime.fromisoformat("2026-11-22T12:59:00+04:00")
+    assert one == Observation(
+        id=identity.id,
+        organisation=ORGANISATION,
+        subject=SUBJECT,
+        device=SERIAL,
+        thing=SERIAL,
+        kind="blood-pressure",
+        values={"systolic": Decimal(122), "diastolic": Decimal(78)},
+        measured_at=at,
+        device_time=at,
+        received_at=NOW,
+        origin="manual",
+        device_class="medical",
+        slot=1,
+        flags=("movement",),
+        context={"posture": "sitting"},
+        tags=frozenset(),
+    )
+    assert (identity.organisation, identity.subject, identity.kind, identity.taken_at) == (
+        ORGANISATION,
+        SUBJECT,
+        "blood-pressure",
+        datetime(2026, 11, 22, 8, 59, tzinfo=UTC),
+    )
+
+
+def test_a_phone_carries_a_cuff() -> None:
+    arrival = an_arrival(a_message(device="BP-9"), thing="PHONE-1")
+    phone = a_device(serial="PHONE-1", profile="phone", assignments=())
+    ((_, one),) = judged(arrival, device=a_device(serial="BP-9", gateway="PHONE-1"), thing=phone).accepted
+    assert (one.device, one.thing) == ("BP-9", "PHONE-1")
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        (a_device(), "medical"),
+        (a_device(device_class="auxiliary"), "auxiliary"),
+        (a_device(profile="bracelet"), "auxiliary"),
+    ],
+    ids=["medical", "enrolled as auxiliary", "an auxiliary model"],
+)
+def test_p2_a_device_is_auxiliary_if_its_model_or_its_enrolment_is(device: Device, expected: str) -> None:
+    assert accepted(device=device)[1].device_class == expected
+
+
+@pytest.mark.parametrize(
+    ("measured_at", "tags"),
+    [("2026-11-22T03:00:00Z", set()), ("2026-11-22T02:59:59Z", {"late"})],
+    ids=["on the bound", "past it"],
+)
+def test_r6_what_arrives_long_after_it_was_measured_is_late(measured_at: str, tags: set[str]) -> None:
+    assert accepted(a_reading(measured_at=measured_at))[1].tags == tags
+
+
+# identity
+
+BASE = a_reading()
+
+
+def identity(said: dict[str, Any] = BASE, **facts: Any) -> Identity:
+    return accepted(said, **facts)[0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        a_reading(measured_at="2026-11-22T08:59:00Z"),
+        a_reading(measured_at="2026-11-22T12:59:00.999+04:00"),
+        a_reading(measured_at="2026-11-22T12:59:00"),
+        a_reading(values=dict(reversed(a_pressure().items()))),
+        a_reading(values=a_pressure(122.0, 78.0)),
+        a_reading(values=a_pressure(12.2, 7.8, "cm[Hg]")),
+        a_reading(values=a_pressure(16.27, 10.4, "kPa")),
+        a_reading(origin="manual", flags=["movement"], context={"posture": "sitting"}),
+        a_reading(subject="S-0002"),
+    ],
+    ids=["UTC", "part of a second", "local", "order", "decimals", "cm", "kPa", "beside the values", "foreign subject"],
+)
+def test_r5_c24_the_same_reading_by_another_path_is_the_same(said: dict[str, Any]) -> None:
+    assert identity(said) == identity()
+
+
+@pytest.mark.parametrize(
+    ("said", "facts"),
+    [
+        (a_reading(measured_at="2026-11-22T12:59:01+04:00"), {}),
+        (a_reading(values=a_pressure(123)), {}),
+        (a_reading(values=a_pressure() | {"pulse": {"value": 71, "unit": "/min"}}), {}),
+        (a_reading(slot=1), {}),
+        (BASE, {"subject": a_subject(id="S-2"), "device": a_device(assignments=(an_assignment(subject="S-2"),))}),
+        (BASE, {"device": a_device(serial="BP-2")}),
+    ],
+    ids=["time", "value", "one value more", "slot", "subject", "device"],
+)
+def test_another_reading_is_another(said: dict[str, Any], facts: dict[str, Any]) -> None:
+    assert identity(said, **facts) != identity()
+
+
+def test_an_id_never_shifts() -> None:
+    assert identity().id == "caaff424-4229-8695-9f03-79e5b795c219"
+
+
+def test_a_clock_that_shows_minutes_is_cut_to_minutes() -> None:
+    device = a_device(profile="minutes")
+    same = {identity(a_reading(measured_at=f"2026-11-22T08:59:{second:02}Z"), device=device) for second in (0, 31, 59)}
+    assert {one.taken_at.second for one in same} == {0}
+    assert len(same) == 1
+
+
+@given(st.integers(-14 * 60, 14 * 60), st.randoms(use_true_random=False), st.integers(0, 3600))
+def test_r5_r8_an_offset_and_an_order_change_no_identity(minutes: int, chance: Any, age: int) -> None:
+    at = NOW - timedelta(seconds=age)
+    elsewhere = at.astimezone(timezone(timedelta(minutes=minutes)))
+    parts = [*a_reading(measured_at=elsewhere.isoformat()).items()]
+    chance.shuffle(parts)
+    assert identity(dict(parts)) == identity(a_reading(measured_at=at.isoformat()))
+
+
+# set aside
+
+
+def test_a_reading_of_a_thing_that_nobody_enrolled() -> None:
+    arrival = an_arrival()
+    one = refused(arrival, organisation=None)
+    assert (one.organisation, one.reason, one.thing, one.device) == ("-", "unknown-device", SERIAL, SERIAL)
+    assert one.payload == arrival.payload
+
+
+def test_a_message_that_cannot_be_read_is_kept_byte_for_byte() -> None:
+    arrival = an_arrival(b"\xff\x00{")
+    one = refused(arrival)
+    assert (one.organisation, one.reason, one.device, one.payload) == (ORGANISATION, "malformed", None, b"\xff\x00{")
+    assert (one.thing, one.topic, one.received_at) == (SERIAL, arrival.topic, NOW)
+
+
+def test_r33_of_a_message_past_every_limit_the_beginning_is_kept() -> None:
+    one = refused(an_arrival(b"x" * (MAX_BYTES + 1)))
+    assert (one.reason, one.payload) == ("too-large", b"x" * MAX_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("no reading", "malformed"),
+        (a_reading(kind="mood"), "malformed"),
+        (a_reading(kind="weight", values={"weight": {"value": 70, "unit": "kg"}}), "bad-value"),
+        (a_reading(values=a_pressure(12, 80)), "implausible"),
+        (a_reading(values=a_pressure(unit="mmHg")), "bad-unit"),
+        (a_reading(values={}), "bad-value"),
+        (a_reading(values=None), "malformed"),
+        (a_reading(flags="x"), "malformed"),
+        (a_reading(context=7), "malformed"),
+        (a_reading(origin="x"), "malformed"),
+        (a_reading(measured_at="1970-01-01T00:00:10Z"), "untrusted-clock"),
+        (a_reading(measured_at="2026-11-22T09:06:00Z"), "future"),
+        (a_reading(measured_at="2024-11-22T09:06:00Z"), "too-old"),
+        (a_reading(measured_at="2026-10-22T09:06:00Z"), "unknown-holder"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_r22_a_refused_reading_leaves_its_neighbours_alone(said: Any, reason: str) -> None:
+    message = a_message(a_reading(), said, a_reading(values=a_pressure(130)), boot=3)
+    result = judged(an_arrival(message))
+    assert [one.values["systolic"] for _, one in result.accepted] == [122, 130]
+    (one,) = result.refused
+    assert one.reason == reason
+    assert one.payload is not None
+    assert json.loads(one.payload) == {"boot": 3, "format": "pma.readings/1", "readings": [said]}
+    alone = refused(an_arrival(a_message(said)))
+    assert alone.id == one.id
+    assert alone.payload == an_arrival(a_message(said)).payload
+
+
+def test_a_refused_reading_that_is_sent_again_is_the_same() -> None:
+    bad = a_reading(values=a_pressure(12, 80))
+    first = refused(an_arrival(a_message(bad, sent_at="2026-11-22T12:59:30+04:00")))
+    again = an_arrival(
+        a_message(dict(reversed(bad.items())), sent_at="2026-11-22T13:59:30+04:00"),
+        received_at=NOW + timedelta(hours=1),
+    )
+    assert refused(again).id == first.id
+    assert refused(an_arrival(a_message(a_reading(values=a_pressure(12, 81))))).id != first.id
+
+
+def test_p5_without_consent_a_reading_is_set_aside_unread() -> None:
+    bad = a_reading(values={"systolic": "secret"}, flags="secret")
+    result = judged(an_arrival(a_message(bad)), subject=a_subject(consent=WITHOUT_CONSENT))
+    (one,) = result.refused
+    written = json.dumps(bad, sort_keys=True, separators=(",", ":")).encode()
+    assert (one.reason, one.payload, one.kind, one.device_time, one.sha256) == (
+        "no-consent",
+        None,
+        "blood-pressure",
+        "2026-11-22T12:59:00+04:00",
+        sha256(written).hexdigest(),
+    )
+    assert result.archived is None
+    assert "secret" not in repr(one)
+
+
+def test_p5_of_a_message_only_what_consent_covers_is_archived() -> None:
+    before, after = (a_reading(measured_at=f"2026-11-{day}T09:00:00Z") for day in (20, 21))
+    subject = a_subject(consent=Consent(datetime(2026, 11, 21, tzinfo=UTC)))
+    result = judged(an_arrival(a_message(before, after)), subject=subject)
+    assert [one.reason for one in result.refused] == ["no-consent"]
+    assert result.archived is not None
+    assert json.loads(result.archived.payload) == a_message(after)
+
+
+def test_what_is_read_is_archived_byte_for_byte() -> None:
+    for arrival in (an_arrival(), an_arrival(b"\xff"), an_arrival(a_message(a_reading(values={})))):
+        assert judged(arrival).archived == arrival
