@@ -7,15 +7,20 @@
 | `{org}#{endpoint}` | `attempt#{at}#{id}` | one try |
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
+from adapters.cursor import read_cursor, write_cursor
 from adapters.dynamodb import Item, batch_put, decode_item, encode, encode_item, query, transact
 from domain.delivery import Attempt, Lane, Progress, Reference, Row
 from domain.errors import LostRace
 
+_PLACE = re.compile(r"[0-9T:.+-]{20,40}#[\w.-]{1,64}")
+_LAST = "\x7f"  # sorts after every place
 _NAMES = {"#next": "next", "#cursor": "cursor"}  # both are reserved words
 
 
@@ -69,6 +74,19 @@ def to_attempt(item: Item) -> Attempt:
         ms=int(item["ms"]),
         error=item["error"],
     )
+
+
+def _place(one: Attempt) -> str:
+    """Where a try stands among those at its endpoint."""
+    return f"{_instant(one.at)}#{one.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptPage:
+    """Tries, the newest first. `next` is an opaque cursor, None at the end."""
+
+    items: list[Attempt]
+    next: str | None
 
 
 @dataclass(frozen=True)
@@ -207,7 +225,7 @@ class Deliveries:
             [
                 {
                     "pk": attempts_key(one.lane.organisation, one.lane.endpoint),
-                    "sk": f"attempt#{_instant(one.at)}#{one.id}",
+                    "sk": f"attempt#{_place(one)}",
                     "id": one.id,
                     "at": _instant(one.at),
                     "lane": one.lane.name,
@@ -221,18 +239,29 @@ class Deliveries:
             ],
         )
 
-    def attempts(self, organisation: str, endpoint: str) -> Iterator[Attempt]:
-        """What came of the tries at an endpoint, the newest first, page by page."""
+    def attempts(self, organisation: str, endpoint: str, *, before: str | None = None) -> Iterator[Attempt]:
+        """What came of the tries at an endpoint, the newest first; with `before` (a place) those before it."""
+        place = f"attempt#{before or _LAST}"
         for item in query(
             self.client,
             TableName=self.table,
             ScanIndexForward=False,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :attempt)",
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :place",
             ExpressionAttributeValues=encode_item(
-                {":pk": attempts_key(organisation, endpoint), ":attempt": "attempt#"}
+                {":pk": attempts_key(organisation, endpoint), ":first": "attempt#", ":place": place}
             ),
         ):
-            yield to_attempt(item)
+            if item["sk"] != place:
+                yield to_attempt(item)
+
+    def recent_attempts(
+        self, organisation: str, endpoint: str, *, cursor: str | None = None, limit: int = 100
+    ) -> AttemptPage:
+        """A page of the tries at an endpoint, the newest first. Raises InvalidRequest for a cursor that is none."""
+        before = read_cursor(cursor, _PLACE)
+        found = list(islice(self.attempts(organisation, endpoint, before=before), limit + 1))
+        more = len(found) > limit
+        return AttemptPage(found[:limit], write_cursor(_place(found[limit - 1])) if more else None)
 
     def _expiry(self, at: datetime) -> int:
         return int((at + timedelta(days=self.days)).timestamp())

@@ -9,7 +9,7 @@ from typing import Any
 from adapters.observations import row_key
 from domain.alert import Alert
 from domain.delivery import Answer, Attempt, Lane, Parcel, Progress, Reference, Row
-from domain.enrolment import Device, Endpoint, Subject
+from domain.enrolment import Assignment, Device, Endpoint, Holding, Subject
 from domain.errors import LostRace
 from domain.identity import Identity
 from domain.observation import Observation
@@ -247,3 +247,63 @@ class FakeBacklog:
     def put(self, arrivals: Sequence[Arrival]) -> set[str]:
         self.handed_on += [one for one in arrivals if one.id not in self.refuses]
         return self.refuses & {one.id for one in arrivals}
+
+
+# registry
+
+
+@dataclass
+class FakeEnrolled:
+    """The registry as the API reads and writes it: a write that is not the next version loses."""
+
+    owners: dict[str, str] = field(default_factory=dict)
+    kept: dict[tuple[type, str, str], Any] = field(default_factory=dict)
+    held: dict[tuple[str, str], dict[str, Holding]] = field(default_factory=dict)
+
+    def organisations_of(self, serials: Iterable[str]) -> dict[str, str]:
+        return {serial: self.owners[serial] for serial in serials if serial in self.owners}
+
+    def subject(self, organisation: str, subject: str) -> Subject | None:
+        return self.kept.get((Subject, organisation, subject))
+
+    def subjects(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Subject]:
+        return {key: found for key in keys if (found := self.subject(*key)) is not None}
+
+    def device(self, organisation: str, serial: str) -> Device | None:
+        return self.kept.get((Device, organisation, serial))
+
+    def endpoint(self, organisation: str, endpoint: str) -> Endpoint | None:
+        return self.kept.get((Endpoint, organisation, endpoint))
+
+    def holdings(self, organisation: str, subject: str) -> list[Holding]:
+        return list(self.held.get((organisation, subject), {}).values())
+
+    def put_subject(self, subject: Subject) -> None:
+        self._put((Subject, subject.organisation, subject.id), subject)
+
+    def put_device(self, device: Device) -> None:
+        if self.owners.get(device.serial, device.organisation) != device.organisation:
+            raise LostRace("another organisation has it")
+        self._put((Device, device.organisation, device.serial), device)
+        self.owners[device.serial] = device.organisation
+
+    def put_assignment(self, device: Device, assignment: Assignment) -> None:
+        self._put((Device, device.organisation, device.serial), device)
+        self.held.setdefault((device.organisation, assignment.subject), {})[assignment.id] = Holding(
+            device.serial, assignment.from_at, assignment.to_at, assignment.slot
+        )
+
+    def put_endpoint(self, endpoint: Endpoint) -> None:
+        self._put((Endpoint, endpoint.organisation, endpoint.id), endpoint)
+
+    def delete_endpoint(self, endpoint: Endpoint) -> None:
+        key = (Endpoint, endpoint.organisation, endpoint.id)
+        if self.kept.get(key) is None or self.kept[key].version != endpoint.version:
+            raise LostRace("another version is there")
+        del self.kept[key]
+
+    def _put(self, key: tuple[type, str, str], thing: Subject | Device | Endpoint) -> None:
+        before = self.kept.get(key)
+        if (before.version if before else 0) != thing.version - 1:
+            raise LostRace("another version is there")
+        self.kept[key] = thing

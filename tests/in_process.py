@@ -5,8 +5,8 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -154,6 +154,33 @@ class InProcess:
         answer = self.request(method, API + path, body=data, headers=sent)
         return answer.status, json.loads(answer.data) if answer.data else None, answer.headers
 
+    def forget(self) -> None:
+        """Empty every table but for the organisations and their clients, and delete every secret."""
+        dynamodb, secrets = aws_client("dynamodb"), aws_client("secretsmanager")
+        for table in TABLES:
+            for item in dynamodb.scan(TableName=table)["Items"]:
+                if item["sk"]["S"] not in ("organisation", "client"):
+                    dynamodb.delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
+        for secret in secrets.list_secrets()["SecretList"]:
+            secrets.delete_secret(SecretId=secret["Name"], ForceDeleteWithoutRecovery=True)
+
+    @contextmanager
+    def wired(self, **parts: Any) -> Iterator[None]:
+        """With other parts in the place of the real ones."""
+        here = wiring.wired()
+        before = {name: getattr(here, name) for name in parts}
+        try:
+            for name, part in parts.items():
+                setattr(here, name, part)
+            yield
+        finally:
+            for name, part in before.items():
+                setattr(here, name, part)
+
+    def settings(self, **settings: str) -> AbstractContextManager[None]:
+        """With other settings."""
+        return self.wired(settings=replace(wiring.wired().settings, **settings))
+
     def client(self, client_id: str = "client-a") -> Client:
         """The typed client of an organisation, speaking to this process."""
         return Client(API, TOKEN_URL, client_id, "secret", http=self, pause=lambda _: None)
@@ -185,14 +212,14 @@ def make_tables(dynamodb: Any, names: tuple[str, ...] = TABLES) -> None:
 
 
 @contextmanager
-def api(*, insecure: str = "no") -> Iterator[InProcess]:
+def api() -> Iterator[InProcess]:
     """The API with two organisations, clinic-a (`client-a`) and clinic-b (`client-b`)."""
     settings = {
         **{f"{name}_table": name for name in TABLES},
         "secret_prefix": "pma-test/endpoint/",
         "issuer": ISSUER,
         "user_pool": f"{REGION}_pool",
-        "allow_insecure_endpoints": insecure,
+        "allow_insecure_endpoints": "no",
     }
     with mock_aws():
         settings["contacts_key"] = boto3.client("kms", region_name=REGION).create_key()["KeyMetadata"]["KeyId"]

@@ -1,11 +1,11 @@
 """How the API answers: JSON with the version as ETag, pages, problems as RFC 9457 has them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from adapters.webhook import to_bytes
 from domain.errors import Fault
 
 _JSON = "application/json"
@@ -15,7 +15,7 @@ _PROBLEM = "application/problem+json"
 def answer(body: Mapping[str, Any], *, status: int = 200, version: int | None = None) -> Response[str]:
     """`body` as JSON; the thing's `version`, which an edit names in If-Match, as its ETag."""
     headers = {} if version is None else {"ETag": f'"{version}"'}
-    return Response(status, _JSON, json.dumps(body, ensure_ascii=False, separators=(",", ":")), headers)
+    return Response(status, _JSON, to_bytes(body).decode(), headers)
 
 
 def nothing() -> Response[str]:
@@ -38,4 +38,4 @@ def problem(
         "code": code,
         "field": [{"field": fault.field, "message": fault.message} for fault in faults],
     }
-    return Response(status, _PROBLEM, json.dumps(body, ensure_ascii=False, separators=(",", ":")), dict(headers or {}))
+    return Response(status, _PROBLEM, to_bytes(body).decode(), dict(headers or {}))

@@ -5,6 +5,7 @@ no edit is lost (R86) and a request that is repeated finds its own work done (R8
 """
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from domain.care_plan import CarePlanBody, PlanVersion, parse_plan
+from domain.delivery import Lane, Progress, Row
 from domain.enrolment import Assignment, Device, Endpoint, Holding, Subject, missing
 from domain.errors import Fault, LostRace, NotFound, SerialTaken, ShardsFixed, StaleVersion
 from domain.profile import DeviceProfile
@@ -33,6 +35,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _TRIES = 5
+_NUMBER = re.compile(r"[0-9]{1,12}")
 
 
 class Registry(Protocol):
@@ -362,3 +365,36 @@ def delete_endpoint(
     check_version(if_match, endpoint.version)
     registry.delete_endpoint(endpoint)
     secrets.forget(endpoint.secret)
+
+
+class Log(Protocol):
+    """The numbered logs of an endpoint's lanes."""
+
+    def progress(self, lane: Lane) -> Progress: ...
+    def rows(self, lane: Lane, *, after: int, limit: int) -> Sequence[Row]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Part of a lane's log; `next` is the number to go on after, None at the end."""
+
+    lane: Lane
+    rows: Sequence[Row]
+    next: str | None
+
+
+def logged(endpoint: Endpoint, *, shard: str | None, after: str | None, limit: int, log: Log) -> Logged:
+    """What lane `shard` holds after number `after` (0 by default): sent, or still to be sent. Raises InvalidRequest.
+
+    Numbers whose delivery is no longer kept are left out, so a part may be empty and not the last.
+    """
+    lanes = [f"{content}-{number}" for content in ("alerts", "observations") for number in range(endpoint.shards)]
+    start = after or "0"
+    refuse(
+        None if shard in lanes else Fault("query:shard", f"one of {', '.join(lanes)}"),
+        None if _NUMBER.fullmatch(start) else Fault("query:after", "the last number you have, or 0"),
+    )
+    lane = Lane(endpoint.organisation, endpoint.id, str(shard))
+    first, last = int(start), int(start) + limit
+    rows = log.rows(lane, after=first, limit=limit)
+    return Logged(lane, rows, str(last) if last < log.progress(lane).next else None)

@@ -10,6 +10,7 @@ from adapters.aws import client
 from adapters.care_plans import CarePlans
 from adapters.catalogue import profiles
 from adapters.contacts import ContactVault
+from adapters.deliveries import Deliveries
 from adapters.environment import read
 from adapters.observations import Observations
 from adapters.programmes import programmes
@@ -60,6 +61,10 @@ class Wired:
     @cached_property
     def quarantine(self) -> Quarantine:
         return Quarantine(client("dynamodb"), self.settings.quarantine_table)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(client("dynamodb"), self.settings.deliveries_table, days=0)  # read only: nothing to expire
 
     @property
     def profiles(self) -> Mapping[str, DeviceProfile]:
