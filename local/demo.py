@@ -124,7 +124,7 @@ class Demo:
             pma.put_device(gateway.serial, profile=gateway.profile, device_class="auxiliary")
         began_at = self._cohort.first_at - timedelta(days=1)
         long = f"P{(datetime.now(UTC) - began_at).days + 1}D"
-        with ThreadPoolExecutor(8) as pool:
+        with ThreadPoolExecutor(3) as pool:
             for _ in pool.map(
                 lambda one: _enrol_patient(pma, one[1], _phone(one[0]), began_at, long),
                 enumerate(self._cohort.patients),
@@ -161,7 +161,7 @@ class Demo:
             time.sleep(0.5)
 
     def _look(self, pma: Client) -> Found:
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(2) as pool:
             subjects = [patient.subject for patient in self._cohort.patients]
             observations = [one for many in pool.map(lambda who: list(pma.observations(who)), subjects) for one in many]
             alerts = [one for many in pool.map(lambda who: list(pma.alerts(who)), subjects) for one in many]

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -35,6 +36,10 @@ class AlreadyRunning(LocalProblem):
     """Another process holds the state folder."""
 
 
+class _PortLost(LocalProblem):
+    """A port that was free when we looked was taken when the emulator wanted it."""
+
+
 @dataclass(frozen=True)
 class Emulator:
     """Where a running emulator is reached. `folder` goes when it ends, with all that is in it."""
@@ -43,7 +48,6 @@ class Emulator:
     mqtt_host: str
     mqtt_port: int
     folder: Path
-    pid: int
 
     @property
     def ca(self) -> Path:
@@ -62,9 +66,7 @@ class Emulator:
 
 
 @contextlib.contextmanager
-def running(
-    state: Path, patches: Iterable[str], *, say: Callable[[str], None] = print, services: dict[str, str] | None = None
-) -> Iterator[Emulator]:
+def running(state: Path, patches: Iterable[str], *, say: Callable[[str], None] = print) -> Iterator[Emulator]:
     """A fresh emulator whose files are all in the folder `state`/cloud, which is removed at the end, as is the file
     `state`/stack.json that points there.
 
@@ -74,32 +76,45 @@ def running(
     folder = state.resolve() / FOLDER
     with alone(state):
         clear(state)
-        folder.mkdir()
-        (folder / "owner").write_text(str(os.getpid()))
-        http = free_port(HTTP_PORT, "the AWS API", say)
-        mqtt = free_port(MQTT_PORT, "MQTT", say)
-        read, write = os.pipe()
-        log = folder / "log.txt"
-        with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "local.server", "--folder", str(folder), "--parent", str(read)]
-                + [f"--patch={name}" for name in patches],
-                cwd=ROOT,
-                env=_environment(folder, http, mqtt) | (services or {}),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=[read],
-                start_new_session=True,
-            )
-        os.close(read)
-        try:
-            (folder / "process").write_text(str(process.pid))
-            yield _ready(process, Emulator(f"http://{HOST}:{http}", HOST, mqtt, folder, process.pid))
-        finally:
-            _end(process)
-            remove(folder)
-            os.close(write)
+        for last in (False, False, True):
+            try:
+                with _started(folder, list(patches), say) as emulator:
+                    yield emulator
+                    return
+            except _PortLost:
+                if last:
+                    raise
+
+
+@contextlib.contextmanager
+def _started(folder: Path, patches: list[str], say: Callable[[str], None]) -> Iterator[Emulator]:
+    http = free_port(HTTP_PORT, "the AWS API", say)
+    mqtt = free_port(MQTT_PORT, "MQTT", say)
+    emulator = Emulator(f"http://{HOST}:{http}", HOST, mqtt, folder)
+    folder.mkdir()
+    (folder / "owner").write_text(str(os.getpid()))
+    read, write = os.pipe()
+    with emulator.log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "local.server", "--folder", str(folder), "--parent", str(read)]
+            + [f"--patch={name}" for name in patches],
+            cwd=ROOT,
+            env=_environment(folder, http, mqtt),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[read],
+            start_new_session=True,
+        )
+    os.close(read)
+    try:
+        (folder / "process").write_text(str(process.pid))
+        _wait_until_ready(process, emulator)
+        yield emulator
+    finally:
+        _end(process)
+        remove(folder)
+        os.close(write)
 
 
 @contextlib.contextmanager
@@ -159,18 +174,23 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _ready(process: "subprocess.Popen[bytes]", emulator: Emulator) -> Emulator:
+def _wait_until_ready(process: "subprocess.Popen[bytes]", emulator: Emulator) -> None:
     """Wait until the emulator answers and its broker listens, and fetch the broker's authority."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            _get(f"{emulator.endpoint_url}/_ministack/ready")
+            state = json.loads(_get(f"{emulator.endpoint_url}/_ministack/ready"))
             emulator.ca.write_bytes(_get(f"{emulator.endpoint_url}/_ministack/iot/ca.pem"))
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.02)
         else:
-            return emulator
-    tail = "\n".join(emulator.log.read_text(errors="replace").splitlines()[-15:])
+            if state["iot_mtls"] == "listening" and process.poll() is None:
+                return
+            raise _PortLost(f"Another program took port {emulator.mqtt_port} at the same moment: try again.")
+    log = emulator.log.read_text(errors="replace")
+    if "already in use" in log:
+        raise _PortLost(f"Another program took the port of {emulator.endpoint_url} at the same moment: try again.")
+    tail = "\n".join(log.splitlines()[-15:])
     raise LocalProblem(f"The emulator did not come up; the end of its log:\n{tail}")
 
 

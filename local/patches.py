@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from ministack import app
 from ministack.core import lambda_runtime
 from ministack.core.arn import parse_arn
 from ministack.core.responses import request_scope
@@ -88,6 +89,18 @@ def _do_not_wait_for_silent_handlers() -> None:
 @_patch("batch", "a queue mapping hands over 10 messages at most, so calls per 100 readings count too high")
 def _let_a_queue_mapping_take_more_than_ten() -> None:
     _rewrite(sqs, "_receive_messages_for_esm", "min(int(max_number or 1), 10)", "int(max_number or 1)")
+
+
+@_patch(
+    "no-body", "an API answer without a body (204, as Powertools makes it) breaks the connection; AWS sends it empty"
+)
+def _send_an_empty_body() -> None:
+    send: Callable[..., Any] = app._send_response
+
+    async def with_a_body(sender: Any, status: int, headers: Any, body: Any, **more: Any) -> Any:
+        return await send(sender, status, headers, b"" if body is None else body, **more)
+
+    app._send_response = with_a_body
 
 
 @_patch(

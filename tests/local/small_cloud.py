@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -40,11 +41,14 @@ def refuse_poison(event, context):
 
 def slow(event, context):
     say(batch=["slow begins"])
-    time.sleep(1.5)
-    say(batch=["slow ends"])
+    while not os.path.exists(os.environ["SEEN"] + ".go"):
+        time.sleep(0.02)
 
 def silent(event, context):
     return None
+
+def nothing_to_say(event, context):
+    return {"statusCode": 204, "body": None}
 """
 
 
@@ -84,7 +88,7 @@ class SmallCloud:
             Handler=f"index.{handler}",
             Role=self.role(),
             Code={"ZipFile": archive.getvalue()},
-            Timeout=20,
+            Timeout=120,
             Environment={"Variables": {"SEEN": str(seen)}},
         )
         return name, lambda: [json.loads(line)["batch"] for line in seen.read_text().splitlines()]
@@ -109,8 +113,27 @@ class SmallCloud:
             made["TableDescription"]["LatestStreamArn"],
         )
 
-    def map(self, function: str, source: str, **settings: Any) -> None:
-        start = {"StartingPosition": "TRIM_HORIZON"} if "dynamodb" in source else {}
-        self.client("lambda").create_event_source_mapping(
-            FunctionName=function, EventSourceArn=source, **start, **settings
+    def api(self, handler: str) -> str:
+        """The address of an HTTP API that hands every request to a function."""
+        name, _ = self.function(handler)
+        arn = self.client("lambda").get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+        apis = self.client("apigatewayv2")
+        api = apis.create_api(Name=name, ProtocolType="HTTP")["ApiId"]
+        to = apis.create_integration(
+            ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"
+        )["IntegrationId"]
+        apis.create_route(ApiId=api, RouteKey="$default", Target=f"integrations/{to}")
+        apis.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+        self.client("lambda").add_permission(
+            FunctionName=name, StatementId="api", Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com"
         )
+        return f"{self.running.endpoint_url}/_aws/execute-api/{api}/$default/anything"
+
+    @contextmanager
+    def mapped(self, function: str, source: str, **settings: Any) -> Iterator[None]:
+        """Have the function read the queue or stream meanwhile."""
+        lambdas = self.client("lambda")
+        start = {"StartingPosition": "TRIM_HORIZON"} if "dynamodb" in source else {}
+        made = lambdas.create_event_source_mapping(FunctionName=function, EventSourceArn=source, **start, **settings)
+        yield
+        lambdas.delete_event_source_mapping(UUID=made["UUID"])

@@ -27,7 +27,7 @@ with emulator.running(state, [], say=lambda _: None) as running:
     name, _ = cloud.function("silent")
     cloud.client("lambda").invoke(FunctionName=name, Payload=b"{}")
     (state / "stack.json").write_text("{}")
-    print(running.pid, flush=True)
+    print(emulator.recorded(running.folder, "process"), flush=True)
     if sys.argv[2] == "fail":
         raise ValueError("a mistake in the block")
     signal.pause()
