@@ -1,0 +1,196 @@
+"""Rows are written once and found again: the table and its fake keep the same promises."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from adapters.observations import Observations, from_record, is_new_reading, row_key
+from domain.errors import InvalidRequest
+from domain.identity import Identity
+from domain.observation import Observation
+from tests.builders import NOW, ORGANISATION, SUBJECT, an_observation
+from tests.fakes import FakeObservations
+
+TABLE = "observations"
+SAMARA = timezone(timedelta(hours=4))
+
+Rows: TypeAlias = Observations | FakeObservations
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="eu-central-1")
+        client.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+        yield client
+
+
+@pytest.fixture
+def table(client: Any) -> Observations:
+    return Observations(client, TABLE)
+
+
+@pytest.fixture(params=["table", "fake"])
+def rows(request: pytest.FixtureRequest, client: Any) -> Rows:
+    return Observations(client, TABLE) if request.param == "table" else FakeObservations()
+
+
+def a_row(**changes: Any) -> tuple[Identity, Observation]:
+    one = an_observation(**changes)
+    return Identity(one.organisation, one.subject, one.kind, one.device_time.replace(microsecond=0), one.id), one
+
+
+FULL = a_row(
+    measured_at=datetime(2026, 11, 22, 12, 59, 30, 123456, tzinfo=SAMARA),
+    values={"systolic": Decimal("122.5"), "diastolic": Decimal("0.000001")},
+    slot=2,
+    flags=("movement", "irregular-pulse"),
+    context={"posture": "sitting"},
+    tags=frozenset({"late"}),
+    device_class="auxiliary",
+    origin="call",
+)
+
+
+class TestPromises:
+    def test_what_was_put_is_read_back_whole(self, rows: Rows) -> None:
+        rows.put([FULL, a_row()])
+        keys = [row_key(FULL[0]), row_key(a_row()[0])]
+        assert rows.get([*keys, (keys[0][0], "weight#nothing")]) == dict(zip(keys, [FULL[1], a_row()[1]], strict=True))
+
+    def test_an_offset_is_kept(self, rows: Rows) -> None:
+        rows.put([FULL])
+        (one,) = rows.get([row_key(FULL[0])]).values()
+        assert one.measured_at.isoformat() == "2026-11-22T12:59:30.123456+04:00"
+
+    def test_only_what_has_a_row_is_present(self, rows: Rows) -> None:
+        there, absent = a_row()[0], FULL[0]
+        rows.put([a_row()])
+        assert rows.present([there, absent]) == {there}
+        assert rows.present([]) == set()
+
+    def test_r5_writing_a_row_again_changes_nothing(self, rows: Rows) -> None:
+        rows.put([FULL])
+        rows.put([FULL])
+        rows.put([])
+        assert rows.get([row_key(FULL[0])]) == {row_key(FULL[0]): FULL[1]}
+
+    def test_an_alerts_observations_are_found_by_their_ids(self, rows: Rows) -> None:
+        rows.put([FULL, a_row()])
+        found = rows.find(ORGANISATION, SUBJECT, "blood-pressure", [FULL[1].id, "nobody"], near=NOW)
+        assert found == [FULL[1]]
+
+
+def test_a_row_is_kept_under_its_subject_in_the_order_of_time() -> None:
+    assert row_key(FULL[0]) == (
+        f"{ORGANISATION}#{SUBJECT}",
+        f"blood-pressure#2026-11-22T08:59:30Z#{FULL[1].id}",
+    )
+
+
+def test_a_row_says_when_it_may_go(client: Any, table: Observations) -> None:
+    table.put([a_row()])
+    (item,) = client.scan(TableName=TABLE)["Items"]
+    assert int(item["expires_at"]["N"]) == int((a_row()[1].measured_at + timedelta(days=400)).timestamp())
+    assert {"slot", "flags", "context"}.isdisjoint(item)
+
+
+def test_a_stream_record_brings_the_row(client: Any, table: Observations) -> None:
+    table.put([FULL])
+    (image,) = client.scan(TableName=TABLE)["Items"]
+    record = {"eventName": "INSERT", "dynamodb": {"Keys": {"sk": image["sk"]}, "NewImage": image}}
+    assert is_new_reading(record)
+    assert from_record(record) == (row_key(FULL[0]), FULL[1])
+
+
+@pytest.mark.parametrize(
+    ("event", "sk"),
+    [("MODIFY", "weight#t#id"), ("REMOVE", "weight#t#id"), ("INSERT", "weight#t#id#mark#recalled")],
+)
+def test_r44_nothing_else_is_a_new_reading(event: str, sk: str) -> None:
+    assert not is_new_reading({"eventName": event, "dynamodb": {"Keys": {"sk": {"S": sk}}}})
+
+
+# reading back
+
+
+def some(count: int, kind: str = "heart-rate", every: timedelta = timedelta(minutes=1)) -> list[tuple[Identity, Any]]:
+    """`count` readings of `kind`, the newest at NOW."""
+    return [
+        a_row(kind=kind, values={"rate": Decimal(60 + number)}, measured_at=NOW - number * every)
+        for number in range(count)
+    ]
+
+
+def rates(page: Any) -> list[int]:
+    return [int(one.values["rate"]) for _, one in page.items]
+
+
+def test_the_newest_come_first_and_page_by_page(table: Observations) -> None:
+    table.put(some(7))
+    seen: list[int] = []
+    cursor = None
+    sizes = []
+    while True:
+        page = table.recent(ORGANISATION, SUBJECT, kind="heart-rate", cursor=cursor, limit=3)
+        seen += rates(page)
+        sizes.append(len(page.items))
+        cursor = page.next
+        if cursor is None:
+            break
+    assert seen == [60, 61, 62, 63, 64, 65, 66]
+    assert sizes == [3, 3, 1]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 8, 9, 100])
+def test_all_kinds_come_together_in_the_order_of_time(table: Observations, limit: int) -> None:
+    """Also where rows of two kinds were measured in the same second."""
+    table.put([*some(4), *some(4, "fetal-heart-rate"), *some(1, "heart-rate-variability")])
+    seen: list[Observation] = []
+    cursor = None
+    while True:
+        page = table.recent(ORGANISATION, SUBJECT, cursor=cursor, limit=limit)
+        seen += [one for _, one in page.items]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert len({one.id for one in seen}) == len(seen) == 9
+    assert [one.measured_at for one in seen] == sorted((one.measured_at for one in seen), reverse=True)
+
+
+def test_a_period_begins_with_its_beginning_and_ends_before_its_end(table: Observations) -> None:
+    table.put(some(5))
+    page = table.recent(
+        ORGANISATION, SUBJECT, kind="heart-rate", from_at=NOW - timedelta(minutes=3), to_at=NOW - timedelta(minutes=1)
+    )
+    assert rates(page) == [62, 63]
+    nothing = table.recent(ORGANISATION, SUBJECT, kind="heart-rate", from_at=NOW, to_at=NOW - timedelta(hours=1))
+    assert (nothing.items, nothing.next) == ([], None)
+
+
+def test_r81_nobody_reads_another_organisations_rows(table: Observations) -> None:
+    table.put(some(1))
+    assert table.recent("clinic-b", SUBJECT).items == []
+    assert table.recent(ORGANISATION, "S-OTHER").items == []
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "%%%", "bm9uZQ==", "MjAyNg==", "é"])
+def test_a_cursor_that_no_page_gave_is_refused(table: Observations, cursor: str) -> None:
+    with pytest.raises(InvalidRequest):
+        table.recent(ORGANISATION, SUBJECT, cursor=cursor)
+
+
+def test_a_page_ends_where_nothing_follows(table: Observations) -> None:
+    table.put(some(2))
+    assert table.recent(ORGANISATION, SUBJECT, kind="heart-rate", limit=2).next is None
+    assert table.recent(ORGANISATION, SUBJECT, to_at=datetime(2026, 1, 1, tzinfo=UTC)).items == []
