@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import urllib3
 from pydantic import BaseModel
 
-from pma_client.errors import Unreachable, to_problem
+from pma_client.errors import Unauthorised, Unreachable, to_problem
 from pma_client.models import (
     Alert,
     Assignment,
@@ -309,7 +309,7 @@ class Client:
         body = urlencode({"grant_type": "client_credentials"}).encode()
         answer = self._persist(lambda: self._http.request("POST", self._token_url, body=body, headers=headers))
         if answer.status != 200:  # the pool answers 400 to an unknown client
-            raise to_problem(401, answer.data)
+            raise Unauthorised(401, "unknown-client", "the user pool does not know this client id and secret")
         token = json.loads(answer.data)
         return token["access_token"], float(token["expires_in"])
 
