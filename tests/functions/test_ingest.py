@@ -1,0 +1,415 @@
+"""Every published reading is stored, set aside or a repeat of one that was, whatever else is in its batch."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from adapters.aws import client as aws_client
+from adapters.catalogue import profiles
+from adapters.dynamodb import batch_put
+from adapters.environment import variable
+from adapters.registry import from_device, from_subject, serial_key
+from domain.enrolment import Consent
+from domain.reading import Arrival
+from functions.ingest import handler
+from functions.ingest.service import HAND_ON_AFTER, Ingest, Outcome
+from tests.builders import (
+    NOW,
+    SERIAL,
+    SUBJECT,
+    a_device,
+    a_message,
+    a_pressure,
+    a_reading,
+    a_subject,
+    an_arrival,
+    an_assignment,
+)
+from tests.fakes import FakeArchive, FakeBacklog, FakeObservations, FakeQuarantine, FakeRegistry
+from tests.in_process import REGION, Context, environment, make_tables
+
+SECOND = timedelta(seconds=1)
+
+
+@dataclass
+class Stage:
+    """Ingest over fakes, with a tonometer and a scale of SUBJECT enrolled."""
+
+    registry: FakeRegistry = field(
+        default_factory=lambda: FakeRegistry(
+            enrolled=[a_subject()], owned=[a_device(), a_device(serial="SC-1", profile="scale")]
+        )
+    )
+    observations: FakeObservations = field(default_factory=FakeObservations)
+    quarantine: FakeQuarantine = field(default_factory=FakeQuarantine)
+    archive: FakeArchive = field(default_factory=FakeArchive)
+    backlog: FakeBacklog = field(default_factory=FakeBacklog)
+
+    def __post_init__(self) -> None:
+        self.ingest = Ingest(
+            registry=self.registry,
+            observations=self.observations,
+            quarantine=self.quarantine,
+            archive=self.archive,
+            backlog=self.backlog,
+            profiles=profiles(),
+            kept_for=timedelta(days=400),
+        )
+
+    def __call__(self, *arrivals: Arrival, first_inbox: bool = True) -> Outcome:
+        return self.ingest(arrivals, now=NOW, first_inbox=first_inbox)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+def of(outcome: Outcome, *names: str) -> list[int]:
+    return [outcome.counts[name] for name in names]
+
+
+def test_a_reading_is_stored_and_its_bytes_are_archived(stage: Stage) -> None:
+    arrival = an_arrival()
+    assert of(stage(arrival), "messages", "readings", "stored", "quarantined", "repeated") == [1, 1, 1, 0, 0]
+    (row,) = stage.observations.rows.values()
+    assert (row.subject, row.values["systolic"]) == (SUBJECT, Decimal(122))
+    assert stage.archive.kept == [("clinic-a", arrival)]
+
+
+def test_r5_the_same_message_three_times_changes_nothing(stage: Stage) -> None:
+    first = stage(an_arrival())
+    rows = dict(stage.observations.rows)
+    again = stage(an_arrival(id="m-2"), an_arrival(id="m-3"))
+    assert of(first, "stored", "repeated") == [1, 0]
+    assert of(again, "stored", "repeated") == [0, 2]
+    assert stage.observations.rows == rows
+
+
+def test_r5_the_same_reading_twice_in_one_batch_is_one(stage: Stage) -> None:
+    outcome = stage(an_arrival(a_message(a_reading(), a_reading())), an_arrival(id="m-2"))
+    assert of(outcome, "readings", "stored", "repeated") == [3, 1, 2]
+
+
+def test_what_was_refused_twice_is_set_aside_once(stage: Stage) -> None:
+    bad = a_message(a_reading(values=a_pressure(12, 80)))
+    assert of(stage(an_arrival(bad), an_arrival(bad, id="m-2")), "quarantined", "repeated") == [1, 1]
+    outcome = stage(an_arrival(bad, received_at=NOW + SECOND))
+    assert of(outcome, "quarantined", "repeated") == [0, 1]
+    assert [one.received_at for one in stage.quarantine.rows.values()] == [NOW]
+    assert outcome.reasons == {}
+
+
+def test_r22_a_poison_message_is_set_aside_and_its_neighbours_pass(stage: Stage) -> None:
+    outcome = stage(
+        an_arrival(),
+        an_arrival(b"\xff\x00", id="m-2"),
+        an_arrival(
+            a_message(
+                a_reading(
+                    kind="weight",
+                    values={"weight": {"value": 70, "unit": "kg"}},
+                )
+            ),
+            id="m-3",
+            thing="SC-1",
+        ),
+    )
+    assert of(outcome, "stored", "quarantined", "failed") == [2, 1, 0]
+    assert outcome.reasons == {"malformed": 1}
+
+
+def test_what_nobody_enrolled_is_the_operators(stage: Stage) -> None:
+    outcome = stage(an_arrival(a_message(a_reading(), a_reading(slot=1)), thing="BP-FOREIGN"))
+    assert outcome.reasons == {"unknown-device": 2}
+    assert {one.organisation for one in stage.quarantine.rows.values()} == {"-"}
+    assert [organisation for organisation, _ in stage.archive.kept] == ["-"]
+
+
+def test_r81_a_device_of_another_organisation_is_unknown(stage: Stage) -> None:
+    stage.registry.owned.append(a_device(serial="BP-B", organisation="clinic-b", gateway=SERIAL))
+    assert stage(an_arrival(a_message(device="BP-B"))).reasons == {"unknown-device": 1}
+
+
+def test_p5_without_consent_nothing_is_archived(stage: Stage) -> None:
+    stage.registry.enrolled = [a_subject(consent=None)]
+    assert stage(an_arrival()).reasons == {"no-consent": 1}
+    assert stage.archive.kept == []
+
+
+def test_a_serials_organisation_is_asked_for_once(stage: Stage) -> None:
+    stage(an_arrival())
+    stage(an_arrival(), an_arrival(id="m-2", thing="SC-1"))
+    assert stage.registry.asked == [{SERIAL}, {"SC-1"}]
+
+
+def test_a_thing_that_was_unknown_is_asked_for_again(stage: Stage) -> None:
+    stage(an_arrival(thing="BP-NEW"))
+    stage.registry.owned.append(a_device(serial="BP-NEW"))
+    assert of(stage(an_arrival(thing="BP-NEW")), "stored") == [1]
+
+
+def test_what_is_remembered_of_serials_is_bounded(stage: Stage) -> None:
+    stage.ingest.remembered.update({f"X-{number}": "clinic-b" for number in range(100_001)})
+    assert of(stage(an_arrival()), "stored") == [1]
+    assert stage.ingest.remembered == {SERIAL: "clinic-a"}
+
+
+# a defect of ours
+
+
+def test_r22_a_profile_that_this_release_does_not_know_fails_only_its_message(stage: Stage) -> None:
+    """After a catalogue was rolled back: tried again until it is there, then redriven."""
+    stage.registry.owned.append(a_device(serial="NEW-1", profile="holter"))
+    outcome = stage(an_arrival(), an_arrival(id="m-2", thing="NEW-1"), an_arrival(b"{", id="m-3"))
+    assert list(outcome.failed) == ["m-2"]
+    assert outcome.failed["m-2"].startswith("KeyError at judgement.py:")
+    assert of(outcome, "stored", "quarantined", "failed") == [1, 1, 1]
+    assert len(stage.archive.kept) == 2
+
+
+def test_r22_a_subject_whose_zone_this_machine_does_not_know_fails_only_its_message(stage: Stage) -> None:
+    stage.registry.enrolled.append(a_subject(id="S-2", time_zone="Europe/Atlantis"))
+    stage.registry.owned.append(a_device(serial="BP-2", assignments=(an_assignment(subject="S-2"),)))
+    local = a_message(a_reading(measured_at="2026-11-22T08:59:00"))
+    outcome = stage(an_arrival(local), an_arrival(local, id="m-2", thing="BP-2"))
+    assert list(outcome.failed) == ["m-2"]
+    assert of(outcome, "stored", "failed") == [1, 1]
+
+
+# what waited too long
+
+
+def test_r99_what_waited_too_long_is_handed_on_unread(stage: Stage) -> None:
+    old = an_arrival(b"unread", id="m-2", received_at=NOW - HAND_ON_AFTER - SECOND)
+    outcome = stage(an_arrival(received_at=NOW - HAND_ON_AFTER), old)
+    assert stage.backlog.handed_on == [old]
+    assert of(outcome, "handed_on", "readings", "stored", "failed") == [1, 1, 1, 0]
+    assert len(stage.archive.kept) == 1
+
+
+def test_r99_the_second_inbox_reads_whatever_its_age(stage: Stage) -> None:
+    old = an_arrival(received_at=NOW - timedelta(hours=6), payload=None)
+    outcome = stage(old, first_inbox=False)
+    assert stage.backlog.handed_on == []
+    assert of(outcome, "handed_on", "readings") == [0, 1]
+
+
+def test_r99_what_the_second_inbox_did_not_take_is_tried_again(stage: Stage) -> None:
+    stage.backlog.refuses = {"m-2"}
+    old = NOW - timedelta(hours=6)
+    outcome = stage(an_arrival(received_at=old), an_arrival(id="m-2", received_at=old))
+    assert list(outcome.failed) == ["m-2"]
+    assert of(outcome, "handed_on", "failed") == [1, 1]
+
+
+# any batch
+
+good = st.builds(
+    lambda systolic, second, slot: a_reading(
+        values=a_pressure(systolic), measured_at=f"2026-11-22T08:59:{second:02}Z", slot=slot
+    ),
+    st.integers(100, 103),
+    st.integers(0, 3),
+    st.sampled_from([None, 1]),
+)
+bad = st.sampled_from(
+    [
+        "no reading",
+        a_reading(kind="mood"),
+        a_reading(values=a_pressure(12, 80)),
+        a_reading(values=a_pressure(unit="mmHg")),
+        a_reading(measured_at="1970-01-01T00:00:00Z"),
+        a_reading(measured_at="2026-10-22T00:00:00Z"),
+    ]
+)
+payloads = st.one_of(
+    st.binary(max_size=8).map(lambda junk: (b"\xff" + junk, 1)),
+    st.lists(st.one_of(good, bad), min_size=1, max_size=5).map(
+        lambda readings: (json.dumps(a_message(*readings)).encode(), len(readings))
+    ),
+)
+batches = st.lists(st.tuples(payloads, st.sampled_from([SERIAL, "SC-1", "BP-FOREIGN"])), max_size=6)
+
+
+@given(st.lists(batches, max_size=4))
+def test_r22_published_is_stored_and_set_aside_and_repeats(sent: list[list[tuple[tuple[bytes, int], str]]]) -> None:
+    stage = Stage()
+    stored = aside = 0
+    for batch in sent:
+        arrivals = [
+            an_arrival(payload, id=f"m-{number}", thing=thing) for number, ((payload, _), thing) in enumerate(batch)
+        ]
+        outcome = stage(*arrivals)
+        assert outcome.failed == {}
+        assert outcome.counts["readings"] == sum(count for (_, count), _ in batch)
+        assert sum(of(outcome, "stored", "quarantined", "repeated")) == outcome.counts["readings"]
+        stored += outcome.counts["stored"]
+        aside += outcome.counts["quarantined"]
+    assert len(stage.observations.rows) == stored
+    assert len(stage.quarantine.rows) == aside
+    before = dict(stage.observations.rows), dict(stage.quarantine.rows)
+    for batch in reversed(sent):
+        outcome = stage(*[an_arrival(payload, thing=thing) for (payload, _), thing in batch])
+        assert of(outcome, "stored", "quarantined") == [0, 0]
+    assert (stage.observations.rows, stage.quarantine.rows) == before
+
+
+# the handler, over tables in memory
+
+
+@dataclass
+class Cloud:
+    """The real adapters over a cloud in memory; `calls` is every call that was made to it."""
+
+    dynamodb: Any
+    sqs: Any
+    backlog: str
+    calls: list[str] = field(default_factory=list)
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.dynamodb.scan(TableName=table)["Items"]
+        return found
+
+    def enrol(self, serials: Sequence[str]) -> None:
+        """Each with a subject of its own."""
+        long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+        items: list[Any] = []
+        for serial in serials:
+            subject = f"S-{serial}"
+            pk, sk = serial_key(serial)
+            held = an_assignment(subject=subject, from_at=long_ago)
+            items += [
+                {"pk": pk, "sk": sk, "organisation": "clinic-a"},
+                from_device(a_device(serial=serial, assignments=(held,))),
+                from_subject(a_subject(id=subject, consent=Consent(long_ago))),
+            ]
+        batch_put(self.dynamodb, "registry", items)
+
+    def handle(self, *bodies: str, queue: str = "inbox") -> list[str]:
+        """The message ids that the handler gave back, after counting its calls anew."""
+        arn = f"arn:aws:sqs:{REGION}:1:{queue}"
+        records = [
+            {"messageId": f"m-{number}", "body": body, "eventSourceARN": arn} for number, body in enumerate(bodies)
+        ]
+        self.calls.clear()
+        answer = handler.handle({"Records": records}, Context())
+        return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    with mock_aws():
+        bucket = {"RoleARN": "arn:aws:iam::123456789012:role/archive", "BucketARN": "arn:aws:s3:::archive"}
+        boto3.client("firehose", region_name=REGION).create_delivery_stream(
+            DeliveryStreamName="archive", ExtendedS3DestinationConfiguration=bucket
+        )
+        boto3.client("s3", region_name=REGION).create_bucket(
+            Bucket="archive", CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        backlog = boto3.client("sqs", region_name=REGION).create_queue(QueueName="backlog")["QueueUrl"]
+        settings = {
+            **{f"{name}_table": name for name in ("registry", "observations", "quarantine")},
+            "archive_stream": "archive",
+            "backlog_queue": backlog,
+            "observation_days": "400",
+            "quarantine_days": "90",
+        }
+        with environment({variable(name): value for name, value in settings.items()} | {"AWS_DEFAULT_REGION": REGION}):
+            handler.settings.cache_clear()
+            handler.wired.cache_clear()
+            here = Cloud(aws_client("dynamodb"), aws_client("sqs"), backlog)
+            make_tables(here.dynamodb)
+            for client in (here.dynamodb, here.sqs, aws_client("firehose")):
+                client.meta.events.register("before-call", lambda model, **_: here.calls.append(model.name))
+            yield here
+
+
+def a_body(message: dict[str, Any] | bytes, *, thing: str = SERIAL, received_at: datetime | None = None) -> str:
+    """A queue's message as IoT's rule writes it."""
+    payload = message if isinstance(message, bytes) else json.dumps(message).encode()
+    return json.dumps(
+        {
+            "payload": b64encode(payload).decode(),
+            "topic": f"dt/pma/{thing}/readings",
+            "client": thing,
+            "received_at": int((received_at or datetime.now(UTC)).timestamp() * 1000),
+        }
+    )
+
+
+def just_now(**changes: Any) -> dict[str, Any]:
+    return a_reading(measured_at=datetime.now(UTC).isoformat(timespec="seconds"), **changes)
+
+
+def test_a_batch_of_the_inbox_is_kept(cloud: Cloud) -> None:
+    cloud.enrol([SERIAL])
+    assert cloud.handle(a_body(a_message(just_now())), a_body(b"\xff")) == []
+    assert [row["pk"]["S"] for row in cloud.items("observations")] == [f"clinic-a#S-{SERIAL}"]
+    assert [row["reason"]["S"] for row in cloud.items("quarantine")] == ["malformed"]
+
+
+def test_r22_what_cannot_be_tried_here_is_given_back(cloud: Cloud) -> None:
+    cloud.enrol([SERIAL])
+    assert cloud.handle("not as the rule writes", a_body(a_message(just_now()))) == ["m-0"]
+    assert len(cloud.items("observations")) == 1
+
+
+@pytest.mark.parametrize(("queue", "read_here"), [("inbox", 0), ("backlog", 1)])
+def test_r99_only_the_first_inbox_hands_on(cloud: Cloud, queue: str, read_here: int) -> None:
+    cloud.enrol([SERIAL])
+    body = a_body(a_message(just_now()), received_at=datetime.now(UTC) - timedelta(minutes=4))
+    assert cloud.handle(body, queue=queue) == []
+    handed_on = cloud.sqs.receive_message(QueueUrl=cloud.backlog).get("Messages", [])
+    assert (len(cloud.items("observations")), len(handed_on)) == (read_here, 1 - read_here)
+
+
+@pytest.mark.parametrize(("messages", "readings"), [(100, 1), (10, 10), (1, 100)])
+def test_a_hundred_readings_cost_few_calls(cloud: Cloud, messages: int, readings: int) -> None:
+    """Organisations (once a process), devices, subjects, those present, four puts, the archive."""
+    serials = [f"BP-{number:03}" for number in range(messages)]
+    cloud.enrol(serials)
+
+    def bodies(diastolic: int) -> list[str]:
+        return [
+            a_body(a_message(*[just_now(values=a_pressure(100 + n, diastolic)) for n in range(readings)]), thing=serial)
+            for serial in serials
+        ]
+
+    assert cloud.handle(*bodies(70)) == []
+    puts = ["BatchWriteItem"] * 4 + ["PutRecord"]
+    assert cloud.calls == ["BatchGetItem"] * 4 + puts
+    assert cloud.handle(*bodies(71)) == []
+    assert cloud.calls == ["BatchGetItem"] * 3 + puts
+    assert len(cloud.items("observations")) == 200
+
+
+def test_r88_a_log_holds_nothing_of_a_patient(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = StringIO()
+    monkeypatch.setattr(handler.logger.registered_handler, "stream", log)
+    cloud.enrol(["CANARY-1"])
+    canary = {"flags": ["CANARY"], "context": {"note": "CANARY"}}
+    bodies = [
+        a_body(a_message(just_now(values=a_pressure(177, 93), **canary)), thing="CANARY-1"),
+        a_body(a_message(just_now(values=a_pressure(17793), **canary)), thing="CANARY-1"),
+        a_body(a_message(just_now(kind="CANARY")), thing="CANARY-2"),
+        a_body(b"CANARY"),
+        "CANARY",
+    ]
+    assert cloud.handle(*bodies) == ["m-4"]
+    said = log.getvalue() + capsys.readouterr().out
+    assert "batch ingested" in said
+    assert not [word for word in ("CANARY", "177", "clinic-a", b64encode(b"CANARY").decode()) if word in said]
