@@ -234,18 +234,11 @@ class Honest(Lanes):
     def a_doorbell_is_lost(self, lane: Lane) -> None:
         """Not here."""
 
-    def teardown(self) -> None:
-        self.mis.status = 204
-        for _ in range(400):
-            if not self.queue.messages:
-                break
-            at, lane = min(self.queue.messages, key=lambda message: message[0])
-            self.queue.messages.remove((at, lane))
-            self.now = max(self.now, at)
-            self.answer(lane)
+    @invariant()
+    def somebody_is_coming_for_every_row(self) -> None:
         for lane in LANES:
             progress = self.log.progress(lane)
-            assert progress.cursor == progress.next, "a row was left that no doorbell is coming for"
+            assert progress.cursor == progress.next or lane in [coming for _, coming in self.queue.messages]
 
 
 Honest.TestCase.settings = Lanes.TestCase.settings
@@ -268,3 +261,34 @@ def test_c32_a_sender_that_dies_at_any_step_loses_nothing(moment: int) -> None:
         machine.answer_next(LANES[0])
     machine.what_was_taken_is_in_order_and_without_a_gap()
     assert {number for _, _, number in machine.mis.taken} == {1, 2, 3}
+
+
+@pytest.mark.parametrize("lane", LANES, ids=lambda lane: str(lane.name))
+@pytest.mark.parametrize("moment", range(12))
+def test_r24_a_row_and_its_doorbell_at_any_step_of_a_sender(moment: int, lane: Lane) -> None:
+    machine = Honest()
+    machine.a_change_is_collected(lane, 1)
+    machine.now += WINDOW
+    machine.a_doorbell_is_answered(lane, at=moment, meanwhile=True)
+    machine.somebody_is_coming_for_every_row()
+    machine.what_was_taken_is_in_order_and_without_a_gap()
+
+
+@pytest.mark.parametrize("lane", LANES, ids=lambda lane: str(lane.name))
+@pytest.mark.parametrize("moment", range(8))
+@pytest.mark.parametrize("rows", range(2))
+def test_r24_a_sender_at_any_step_of_collect(rows: int, moment: int, lane: Lane) -> None:
+    machine = Honest()
+    for number in range(rows):
+        machine.a_change_is_collected(lane, number)
+    machine.now += WINDOW / 2
+    machine.a_change_is_collected(lane, 7, at=moment, meanwhile=True)
+    machine.somebody_is_coming_for_every_row()
+
+
+@pytest.mark.parametrize("lane", LANES, ids=lambda lane: str(lane.name))
+@pytest.mark.parametrize("moment", range(8))
+def test_c32_a_collect_that_dies_at_any_step_is_sent_for(moment: int, lane: Lane) -> None:
+    machine = Honest()
+    machine.a_change_is_collected(lane, 1, at=moment)
+    machine.somebody_is_coming_for_every_row()
