@@ -4,18 +4,23 @@ Each patch names the failure it answers. `tests/local/test_patches.py` plays the
 bare emulator: it fails without the patch, and it says when a newer MiniStack no longer needs one.
 """
 
+import hashlib
 import inspect
 import json
 import ssl
+import tempfile
 import textwrap
+import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from ministack import app
-from ministack.core import lambda_runtime
+from ministack.core import iam_actions, lambda_runtime
 from ministack.core.arn import parse_arn
 from ministack.core.responses import request_scope
 from ministack.services import dynamodb, iot, lambda_svc, sqs
@@ -84,6 +89,45 @@ def _bind_the_broker_to_loopback() -> None:
 def _do_not_wait_for_silent_handlers() -> None:
     # first line, idle, cap: a line takes under 1 ms to arrive; what comes later is read at the next invocation
     lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.005, 0.005, 0.250)
+
+
+@_patch("unpacking", "every cold start unpacks the layer anew: half a second of CPU and a thousand files of its own")
+def _unpack_an_archive_once() -> None:
+    lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": _UnpackedOnce})
+
+
+class _UnpackedOnce(zipfile.ZipFile):
+    """An archive whose files are unpacked by whoever needs them first, and linked to from then on."""
+
+    _unpacking = threading.Lock()
+
+    def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+        digest = hashlib.sha256(Path(str(self.filename)).read_bytes()).hexdigest()
+        unpacked = Path(tempfile.gettempdir(), "unpacked", digest)
+        with self._unpacking:
+            if not unpacked.exists():
+                super().extractall(unpacked, members, pwd)
+        for entry in unpacked.iterdir():
+            Path(path, entry.name).symlink_to(entry)
+
+
+@_patch("rights", "a batch call asks for a right that AWS does not know: there sqs:SendMessage covers SendMessageBatch")
+def _ask_for_the_right_of_the_single_call() -> None:
+    action_of: Callable[..., str | None] = iam_actions.extract_iam_action
+
+    def single(*request: Any) -> str | None:
+        action = action_of(*request)
+        return None if action is None else _BATCHES.get(action, action)
+
+    iam_actions.extract_iam_action = single
+
+
+_BATCHES = {
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sns:PublishBatch": "sns:Publish",
+}
 
 
 @_patch("batch", "a queue mapping hands over 10 messages at most, so calls per 100 readings count too high")

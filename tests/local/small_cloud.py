@@ -10,6 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import boto3
+
 from local import emulator
 from local.deploy import client
 
@@ -47,6 +49,9 @@ def slow(event, context):
 def silent(event, context):
     return None
 
+def where(event, context):
+    return os.path.realpath(__file__)
+
 def nothing_to_say(event, context):
     return {"statusCode": 204, "body": None}
 """
@@ -74,6 +79,19 @@ class SmallCloud:
         roles.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=json.dumps({"Statement": rights}))
         return str(made["Role"]["Arn"])
 
+    def who_may(self, action: str, resource: str) -> boto3.Session:
+        """Somebody with one right."""
+        users, name = self.client("iam"), f"user-{next(self.numbers)}"
+        users.create_user(UserName=name)
+        right = {"Effect": "Allow", "Action": action, "Resource": resource}
+        users.put_user_policy(
+            UserName=name,
+            PolicyName="one",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [right]}),
+        )
+        key = users.create_access_key(UserName=name)["AccessKey"]
+        return boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=emulator.REGION)
+
     def function(self, handler: str) -> tuple[str, Callable[[], list[list[str]]]]:
         """A function's name, and what tells the batches it has seen."""
         name = f"{handler.replace('_', '-')}-{next(self.numbers)}"
@@ -81,7 +99,7 @@ class SmallCloud:
         seen.touch()
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as code:
-            code.writestr("index.py", HANDLER)
+            code.writestr(zipfile.ZipInfo("index.py"), HANDLER)
         self.client("lambda").create_function(
             FunctionName=name,
             Runtime="python3.13",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from botocore.exceptions import ClientError
 from ministack.services import sqs
 
 from local import emulator, patches
@@ -58,6 +59,24 @@ def an_answer_without_a_body_arrives(cloud: SmallCloud) -> bool:
             return (answer.status, answer.read()) == (204, b"")
     except OSError:
         return False
+
+
+def an_archive_is_unpacked_once(cloud: SmallCloud) -> bool:
+    places = set()
+    for _ in range(2):
+        name, _seen = cloud.function("where")
+        places.add(cloud.client("lambda").invoke(FunctionName=name, Payload=b"{}")["Payload"].read())
+    return len(places) == 1
+
+
+def who_may_send_may_send_a_batch(cloud: SmallCloud) -> bool:
+    url, queue = cloud.queue()
+    try:
+        queues = cloud.who_may("sqs:SendMessage", queue).client("sqs", endpoint_url=cloud.running.endpoint_url)
+        queues.send_message_batch(QueueUrl=url, Entries=[{"Id": "1", "MessageBody": "one"}])
+    except ClientError:
+        return False
+    return True
 
 
 def a_queue_hands_over_more_than_ten(cloud: SmallCloud) -> bool:
@@ -129,6 +148,8 @@ SCENARIOS = [
     ("loopback", the_broker_is_on_one_address_only),
     ("silence", a_silent_handler_costs_no_wait),
     ("no-body", an_answer_without_a_body_arrives),
+    ("unpacking", an_archive_is_unpacked_once),
+    ("rights", who_may_send_may_send_a_batch),
     ("batch", a_queue_hands_over_more_than_ten),
     ("streams", a_partial_failure_goes_on_from_the_record_that_failed),
     ("streams", a_poison_record_is_set_aside_and_its_neighbours_pass),
