@@ -34,6 +34,9 @@ from pma_client import Alert, Client, Consent, Contact, Observation, Quarantined
 
 PATIENTS, DAYS, CRISES, RATE = 20, 3.0, 3, 40.0
 ORGANISATION = ORGANISATIONS[0]
+GATHER = timedelta(minutes=15)
+"""A sensor that measures every few minutes sends what it has gathered in this time as one message."""
+
 SETTLED_SECONDS = 20.0
 """How long nothing may change at the far end before we stop waiting for what is still missing."""
 
@@ -140,7 +143,9 @@ class Demo:
         topics = Topics(self._cloud.outputs["TopicPrefix"])
         with Fleet(broker, identities, clock=lambda: datetime.now(UTC), topics=topics) as fleet:
             self._board.phase("publishing")
-            return fleet.publish(_with_faults(pack(self._cohort.readings)), rate=self._rate, progress=self._progress)
+            return fleet.publish(
+                _with_faults(pack(self._cohort.readings, gather=GATHER)), rate=self._rate, progress=self._progress
+            )
 
     def _progress(self, progress: Progress) -> None:
         self._board.published(progress)
