@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -146,6 +145,7 @@ def _environment(folder: Path, http: int, mqtt: int) -> dict[str, str]:
         "S3_DATA_DIR": str(folder / "s3"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
+        "MINISTACK_EDITION": str(folder),  # by which we know that it is ours that answers
         "AUTH": "true",
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(http),
@@ -179,14 +179,16 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", emulator: Emulator) ->
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            state = json.loads(_get(f"{emulator.endpoint_url}/_ministack/ready"))
-            emulator.ca.write_bytes(_get(f"{emulator.endpoint_url}/_ministack/iot/ca.pem"))
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.02)
-        else:
-            if state["iot_mtls"] == "listening" and process.poll() is None:
-                return
+            health = json.loads(_get(f"{emulator.endpoint_url}/_ministack/health"))
+        except (OSError, ValueError):
+            health = {}
+        if health.get("edition") != str(emulator.folder) or health["iot_mtls"] == "starting":
+            time.sleep(0.02)  # not there yet, or another's emulator, which took the port before ours did
+            continue
+        if health["iot_mtls"] != "listening":
             raise _PortLost(f"Another program took port {emulator.mqtt_port} at the same moment: try again.")
+        emulator.ca.write_bytes(_get(f"{emulator.endpoint_url}/_ministack/iot/ca.pem"))
+        return
     log = emulator.log.read_text(errors="replace")
     if "already in use" in log:
         raise _PortLost(f"Another program took the port of {emulator.endpoint_url} at the same moment: try again.")
