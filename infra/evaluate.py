@@ -4,7 +4,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
-from infra.function import READ, WRITE, PythonFunction, Runtime
+from infra.function import PythonFunction, Runtime
 from infra.queue import DeadLetters
 
 
@@ -32,5 +32,5 @@ class Evaluate(Construct):
         )
         function.reads_stream(observations, "Observations", failed=failed)
         runtime.alarms.on_stream_reader(function)
-        function.may(READ, registry.table_arn)
-        function.may([*READ, *WRITE], alerts.table_arn)
+        function.uses(registry, "BatchGetItem")
+        function.uses(alerts, "BatchGetItem", "PutItem")

@@ -4,7 +4,7 @@ from aws_cdk import Aws, Duration
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
-from infra.function import READ, WRITE, PythonFunction, Runtime
+from infra.function import PythonFunction, Runtime
 from infra.queue import DeadLetters, WorkQueue
 
 SEND_TIMEOUT = Duration.seconds(60)
@@ -57,8 +57,8 @@ class Export(Construct):
         )
         collect.reads_stream(alerts, "Alerts", failed=failed)
         alarms.on_stream_reader(collect)
-        collect.may(READ, registry.table_arn)
-        collect.may([*READ, *WRITE], deliveries.table_arn)
+        collect.uses(registry, "BatchGetItem", "Query")
+        collect.uses(deliveries, "GetItem", "PutItem", "UpdateItem")
         collect.may(["sqs:SendMessage"], self.doorbell.queue_arn)
 
         send = PythonFunction(
@@ -81,9 +81,10 @@ class Export(Construct):
             },
         )
         send.reads_queue(self.doorbell, batch=1)
-        send.may(READ, registry.table_arn, observations.table_arn, alerts.table_arn)
-        send.may(["dynamodb:UpdateItem"], registry.table_arn)  # a 410 disables its endpoint
-        send.may([*READ, *WRITE], deliveries.table_arn)
+        send.uses(registry, "BatchGetItem", "Query", "UpdateItem")  # a 410 disables its endpoint
+        send.uses(observations, "BatchGetItem", "Query")
+        send.uses(alerts, "BatchGetItem")
+        send.uses(deliveries, "BatchWriteItem", "GetItem", "Query", "UpdateItem")
         send.may(["sqs:SendMessage"], self.doorbell.queue_arn)
         send.may(["secretsmanager:GetSecretValue"], endpoint_secrets(stage.stack), because=SECRETS_COME)
 

@@ -19,10 +19,6 @@ from infra.alarms import Alarms
 from infra.queue import DeadLetters
 from infra.stage import Stage
 
-READ = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
-"""Never a Scan: it is how one organisation would come to read another's rows (R82)."""
-WRITE = ("dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
-
 _ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 _RETENTIONS = {
     1: logs.RetentionDays.ONE_DAY,
@@ -112,6 +108,10 @@ class PythonFunction(lambda_.Function):
         if because is not None:
             for resource in resources:
                 accept_wildcard(self._role, resource, because)
+
+    def uses(self, table: dynamodb.ITable, *operations: str) -> None:
+        """Allow these operations on a table: never Scan, by which one organisation would read another (R82)."""
+        self.may([f"dynamodb:{operation}" for operation in operations], table.table_arn)
 
     def reads_queue(self, queue: sqs.Queue, *, batch: int = 10) -> None:
         """Batches of what is there, without a window: a reading does not wait for its neighbours."""

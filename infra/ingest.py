@@ -3,7 +3,7 @@
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
-from infra.function import READ, WRITE, PythonFunction, Runtime
+from infra.function import PythonFunction, Runtime
 from infra.inbox import INGEST_TIMEOUT, Inbox
 from infra.storage import Archive
 
@@ -46,7 +46,8 @@ class Ingest(Construct):
                 },
             )
             function.reads_queue(queue)
-            function.may(READ, registry.table_arn)
-            function.may([*READ, *WRITE], observations.table_arn, quarantine.table_arn)
+            function.uses(registry, "BatchGetItem")
+            function.uses(observations, "BatchGetItem", "BatchWriteItem")
+            function.uses(quarantine, "BatchGetItem", "BatchWriteItem")
             function.may(["firehose:PutRecord"], archive.stream_arn)
             function.may(["sqs:SendMessage"], inbox.backlog.queue_arn)

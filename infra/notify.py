@@ -7,7 +7,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.function import READ, WRITE, PythonFunction, Runtime
+from infra.function import PythonFunction, Runtime
 
 NOTIFY_TIMEOUT = Duration.seconds(15)
 
@@ -48,9 +48,9 @@ class Notify(Construct):
                 },
             )
             function.reads_queue(queue)
-            function.may(READ, registry.table_arn)
-            function.may([*READ, *WRITE], alerts.table_arn)
-            function.may(["dynamodb:GetItem"], contacts.table_arn)
+            function.uses(registry, "BatchGetItem")
+            function.uses(alerts, "BatchGetItem", "UpdateItem")
+            function.uses(contacts, "GetItem")
             function.may(["kms:Decrypt"], contacts_key.key_arn)
             function.may(
                 ["sns:Publish"],

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from infra.accepted import accept
 from infra.export import SECRETS_COME, endpoint_secrets, secret_prefix
-from infra.function import READ, WRITE, PythonFunction, Runtime, retention
+from infra.function import PythonFunction, Runtime, retention
 
 SCOPES = {
     "enrol": "Enrol subjects, devices and assignments",
@@ -88,12 +88,13 @@ class Registry(Construct):
                 "allow_insecure_endpoints": "yes" if stage.allow_insecure_endpoints else "no",
             },
         )
-        function.may([*READ, *WRITE, "dynamodb:DeleteItem"], registry.table_arn)
-        function.may(READ, observations.table_arn, alerts.table_arn, quarantine.table_arn, deliveries.table_arn)
+        function.uses(registry, "BatchGetItem", "DeleteItem", "PutItem", "Query")
+        function.uses(observations, "BatchGetItem", "Query")
+        function.uses(alerts, "BatchGetItem", "Query")
+        function.uses(deliveries, "GetItem", "Query")
         function.may(["dynamodb:Query"], f"{quarantine.table_arn}/index/by-time")
-        function.may(["dynamodb:GetItem", "dynamodb:UpdateItem"], contacts.table_arn)
+        function.uses(contacts, "GetItem", "UpdateItem")
         function.may(["kms:Encrypt"], contacts_key.key_arn)
-        function.may(["dynamodb:PutItem", "dynamodb:UpdateItem"], deliveries.table_arn)
         function.may(
             ["secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:PutSecretValue"],
             endpoint_secrets(stage.stack),
