@@ -13,17 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from device_sim.cohort import Cohort, Patient, simulate
+from device_sim.cohort import Cohort, Patient, SimulatedDevice, simulate
 from device_sim.errors import SimulatorError
 from device_sim.fleet import Fleet, Progress, Sent
 from device_sim.gateway import Broker, Identity, Topics
-from device_sim.payload import Message, pack
+from device_sim.payload import Message, Quantity, Reading, pack
 from device_sim.replay import read
 from device_sim.scenarios import BROKEN
 from local.board import Board
@@ -34,6 +35,9 @@ from pma_client import Alert, Client, Consent, Contact, Observation, Quarantined
 
 PATIENTS, DAYS, CRISES, RATE = 20, 3.0, 3, 40.0
 ORGANISATION = ORGANISATIONS[0]
+PROBE_SECONDS = 60.0
+PROBE = Patient("S-PROBE", "hypertension", "Europe/Moscow", "en", (SimulatedDevice("BP-PROBE", "tonometer"),))
+
 GATHER = timedelta(minutes=15)
 """A sensor that measures every few minutes sends what it has gathered in this time as one message."""
 
@@ -130,22 +134,37 @@ class Demo:
         with ThreadPoolExecutor(3) as pool:
             for _ in pool.map(
                 lambda one: _enrol_patient(pma, one[1], _phone(one[0]), began_at, long),
-                enumerate(self._cohort.patients),
+                enumerate((*self._cohort.patients, PROBE)),
             ):
                 self._board.enrolled()
 
     def _publish(self) -> list[Sent]:
-        things = self._cohort.things
+        things = (*self._cohort.things, *(device.thing for device in PROBE.devices))
         self._board.phase(f"connecting {len(things)} devices over mutual TLS")
         identities = [Identity(one.name, one.certificate, one.private_key) for one in self._cloud.things(things)]
         running = self._cloud.running
         broker = Broker(running.mqtt_host, running.mqtt_port, running.ca)
         topics = Topics(self._cloud.outputs["TopicPrefix"])
         with Fleet(broker, identities, clock=lambda: datetime.now(UTC), topics=topics) as fleet:
+            self._board.phase("sending a probe through the whole chain")
+            self._probe(fleet)
             self._board.phase("publishing")
             return fleet.publish(
                 _with_faults(pack(self._cohort.readings, gather=GATHER)), rate=self._rate, progress=self._progress
             )
+
+    def _probe(self, fleet: Fleet) -> None:
+        """One reading of a patient who is nobody, there and back: every function runs, and is warm from then on."""
+        (device,) = PROBE.devices
+        pressure = {"systolic": Quantity(Decimal(200), "mm[Hg]"), "diastolic": Quantity(Decimal(125), "mm[Hg]")}
+        at = datetime.now(UTC).replace(microsecond=0)
+        reading = Reading(PROBE.subject, device.thing, device.serial, "blood-pressure", at, pressure)
+        fleet.publish([Message(device.thing, (reading,))], rate=self._rate)
+        deadline = time.monotonic() + PROBE_SECONDS
+        while not (self._told.heard(PROBE.subject) and self._mis.counts()["flags"]):
+            if time.monotonic() > deadline:
+                raise LocalProblem("A probe did not come through the chain: .local/emulator/log.txt may say why.")
+            time.sleep(0.1)
 
     def _progress(self, progress: Progress) -> None:
         self._board.published(progress)
@@ -236,15 +255,22 @@ class Told:
 
     def __init__(self, doctors: Doctors) -> None:
         self._doctors = doctors
+        self._subjects: set[str] = set()
         self.first_at: dict[str, datetime] = {}
         self.count = 0
+
+    def heard(self, subject: str) -> bool:
+        """Whether anything was said of `subject`."""
+        self.poll()
+        return subject in self._subjects
 
     def poll(self) -> int:
         """Read what has come; returns how many notifications there were until now."""
         while envelopes := self._doctors.receive(wait_seconds=0):
             for envelope in envelopes:
                 said = envelope["Message"]
-                if said["role"] == "doctor":
+                self._subjects.add(said["subject"])
+                if said["role"] == "doctor" and said["subject"] != PROBE.subject:
                     self.count += 1
                     at = datetime.fromisoformat(envelope["Timestamp"])
                     self.first_at[said["alert"]] = min(at, self.first_at.get(said["alert"], at))
