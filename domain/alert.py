@@ -12,7 +12,7 @@ to a subject and a rule:
   is not fresh opens nothing (C20).
 - An open alert covers others of its family at its severity or below: one event is one alert (R49: a worse one is told).
 - Idle subjects who are well have an empty state, so nothing is written for them. What an idle rule forgets can only
-  make it alert sooner, never later.
+  make it alert sooner, never later, and only by readings that are fresh.
 """
 
 import json
@@ -111,7 +111,8 @@ class Episode:
     """Where a rule stands for a subject. While idle, `entries` gather what `persist` counts.
 
     `alert` is None though open: another alert of the family covers it, or its confirmation is awaited unasked.
-    `over` is when the last episode ended: nothing measured before that raises again.
+    `over` is when the episode before ended: nothing measured before that raises again. `medical` says whether a medical
+    device has shown the breach.
     """
 
     stage: Stage = "idle"
@@ -289,28 +290,33 @@ class _Turn:
             after, why = self._follow(rule, episode, entry, arrived)
             return after, None if self._was_told(after) else why
         at, _, verdict = entry
-        silent: Why = "same-episode" if verdict & _BREACH else "within-limits"
+        breached = bool(verdict & _BREACH)
+        stale = self.now - at > rule.fresh_for
         if episode.over is not None and self.now - episode.over > rule.fresh_for:
-            episode = replace(episode, over=None)  # what is older than that is not fresh enough to raise
-        elif episode.over is not None and at <= episode.over:
-            return episode, silent
+            episode = replace(episode, over=None, medical=False)  # what is older than that raises nothing anyway
+        elif episode.over is not None and at <= episode.over and not _is_worse(rule, episode, verdict):
+            return episode, "same-episode" if breached else "within-limits"
         if rule.active is not None and not rule.active.covers(observation.measured_at.astimezone(self.plan.zone)):
-            return episode, "inactive-hours" if verdict & _BREACH else "within-limits"
-        run: tuple[Entry, ...] = (entry,) if verdict & _BREACH else ()
+            return episode, "inactive-hours" if breached else "within-limits"
+        run: tuple[Entry, ...] = (entry,) if breached else ()
         later: tuple[Entry, ...] = ()
         if rule.persist is not None:
-            entries, run, later = _persisted(rule.persist, episode.entries, entry)
+            if stale and (not episode.entries or entry < episode.entries[0]):  # what lay between may be forgotten
+                return episode, "late" if breached else "within-limits"
+            entries, run, later = _persisted(rule.persist, episode.entries, entry, self.now - rule.fresh_for)
             episode = replace(episode, entries=entries)
         if not run:
-            return episode, "persisting" if verdict & _BREACH else "within-limits"
+            return episode, "persisting" if breached else "within-limits"
         if self.now - run[-1][0] > rule.fresh_for:
             return episode, "late"
-        after, why = self._open(rule, run, arrived)
+        after, why = self._open(rule, episode, run, arrived)
         for past in later:
+            if after.stage == "idle":
+                break
             after, _ = self._follow(rule, after, past, arrived)
         return after, why
 
-    def _open(self, rule: Rule, run: tuple[Entry, ...], arrived: int) -> tuple[Episode, Why | None]:
+    def _open(self, rule: Rule, before: Episode, run: tuple[Entry, ...], arrived: int) -> tuple[Episode, Why | None]:
         """Open an episode on `run`: the readings that count, the newest last."""
         newest = run[-1][:2]
         medical = any(verdict & _MEDICAL for _, _, verdict in run)
@@ -323,6 +329,7 @@ class _Turn:
             medical=medical,
             severity=rule.severity if medical or RANK[rule.severity] < RANK["critical"] else "warning",
             plan_version=rule.plan_version,
+            over=before.over,
         )
         if _is_held(rule, episode):
             return episode, "persisting"
@@ -333,10 +340,13 @@ class _Turn:
     def _follow(self, rule: Rule, episode: Episode, entry: Entry, arrived: int) -> tuple[Episode, Why | None]:
         """An open episode and one more reading."""
         key, verdict = entry[:2], entry[2]
-        if verdict & _BREACH and verdict & _MEDICAL and not episode.medical and self.now - key[0] <= rule.fresh_for:
+        counts = self.now - key[0] <= rule.fresh_for and key[0] > (episode.over or 0)
+        if verdict & _BREACH and verdict & _MEDICAL and counts and not episode.medical:
             episode = self._worsen(rule, episode)
         if episode.stage == "confirming" and rule.confirm is not None:
             return self._answer(rule, episode, rule.confirm, entry, arrived)
+        if episode.stage == "confirming":  # a newer plan asks for no answer any more
+            episode = self._signal(episode, "unanswered", told="raised")
         if verdict & _RECOVERY:
             return self._recover(rule, episode, key, verdict)
         if key > episode.last:
@@ -357,7 +367,7 @@ class _Turn:
             if name in episode.counted or not (in_time or newer):
                 return episode, "same-episode"
             if not in_time and not confirm.ask_again:
-                return self._open(rule, (entry,), arrived)
+                return self._open(rule, episode, (entry,), arrived)
             episode = replace(episode, counted=(*episode.counted, name), last=max(episode.last, (at, name)))
             if in_time and len(episode.counted) < confirm.readings:
                 return episode, "same-episode"
@@ -413,7 +423,7 @@ class _Turn:
     def _end(self, episode: Episode, signal: Signal, at: int, outcome: Literal["resolved", "not-confirmed"]) -> Episode:
         if episode.alert is not None:
             self._publish(episode, None, state="resolved", outcome=outcome, resolved_at=_moment(at))
-        return Episode(stage=TRANSITIONS[episode.stage, signal], over=at)
+        return Episode(stage=TRANSITIONS[episode.stage, signal], over=at, medical=episode.medical)
 
     def _raise(self, rule: Rule, episode: Episode, *, tell: bool) -> Episode:
         """The first version of an episode's alert; its id is made from the reading that raised it."""
@@ -513,12 +523,17 @@ def _is_held(rule: Rule, episode: Episode) -> bool:
     return episode.stage == "confirming" and rule.confirm is not None and not rule.confirm.ask_again
 
 
+def _is_worse(rule: Rule, over: Episode, verdict: int) -> bool:
+    """True when a medical device shows what an episode that is over had from auxiliary ones only."""
+    return bool(verdict & _BREACH and verdict & _MEDICAL) and not over.medical and rule.severity == "critical"
+
+
 def _newest(episode: Episode) -> int:
     return max(episode.over or 0, episode.entries[-1][0] if episode.entries else 0)
 
 
 def _persisted(
-    persist: Persistence, entries: tuple[Entry, ...], entry: Entry
+    persist: Persistence, entries: tuple[Entry, ...], entry: Entry, stale: int
 ) -> tuple[tuple[Entry, ...], tuple[Entry, ...], tuple[Entry, ...]]:
     """`(entries with entry, the run that persisted, what is newer than that run)`; the run is empty if none did.
 
@@ -530,9 +545,9 @@ def _persisted(
     kept = (*entries[:index], entry, *entries[index:])
     found = _for_long(kept, index, persist.milliseconds) if persist.milliseconds else _often(kept, index, persist)
     if found is None:
-        return _pruned(kept, persist), (), ()
+        return _pruned(kept, persist, stale), (), ()
     start, stop = found
-    return _pruned(kept, persist), tuple(one for one in kept[start:stop] if one[2] & _BREACH), kept[stop:]
+    return _pruned(kept, persist, stale), tuple(one for one in kept[start:stop] if one[2] & _BREACH), kept[stop:]
 
 
 def _for_long(entries: tuple[Entry, ...], index: int, period: int) -> tuple[int, int] | None:
@@ -556,18 +571,22 @@ def _often(entries: tuple[Entry, ...], index: int, persist: Persistence) -> tupl
     return None
 
 
-def _pruned(entries: tuple[Entry, ...], persist: Persistence) -> tuple[Entry, ...]:
-    """What may still count: nothing before the first breach, and no more than the window or 64 entries."""
+def _pruned(entries: tuple[Entry, ...], persist: Persistence, stale: int) -> tuple[Entry, ...]:
+    """What may still count: nothing before the first breach, and of what is stale only what the window needs.
+
+    What is fresh stays, so that a repeat is known for one; of more than 64 entries, those go that say nothing new.
+    """
     kept = list(entries)
     if persist.milliseconds:
-        horizon = kept[-1][0] - persist.milliseconds
-        while len(kept) > 1 and kept[1][0] <= horizon:
+        needed = min(kept[-1][0] - persist.milliseconds, stale)
+        while len(kept) > 1 and kept[1][0] <= needed:
             del kept[0]
     else:
-        del kept[: -2 * persist.of]
+        while len(kept) > 2 * persist.of and kept[0][0] < stale:
+            del kept[0]
     while kept and not kept[0][2] & _BREACH:
         del kept[0]
-    if len(kept) > _KEPT_ENTRIES:  # of entries that say the same, those between say nothing
+    if len(kept) > _KEPT_ENTRIES:
         inner = (i for i in range(1, len(kept) - 1) if kept[i - 1][2] == kept[i][2] == kept[i + 1][2])
         del kept[next(inner, 0)]
     return tuple(kept)

@@ -1,0 +1,885 @@
+"""The life of an alert, from single readings to whole episodes; then what holds for every order and every repeat."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from domain.alert import CARE_PLAN, TRANSITIONS, Alert, Decision, State, Tick, dump, load, step
+from domain.care_plan import RANK, Plan, plan_for
+from domain.observation import Observation
+from tests.builders import NOW, ORGANISATION, SUBJECT, a_plan_version, a_rule, a_subject, an_observation
+
+MINUTE = timedelta(minutes=1)
+ASK = {"readings": 2, "within": "PT10M", "ask_again": True}
+HOLD = {"readings": 2, "within": "PT10M"}
+
+
+def a_plan(*rules: dict[str, Any], **changes: Any) -> Plan:
+    plan = plan_for(a_subject(), [a_plan_version(*rules, **changes)], {}, NOW)
+    assert plan is not None
+    return plan
+
+
+def bound(value: float, unit: str = "mm[Hg]") -> dict[str, Any]:
+    return {"value": value, "unit": unit}
+
+
+CRISIS = a_rule(id="crisis", family="pressure-high")
+HIGH = a_rule(id="high", severity="warning", family="pressure-high", when={"at_or_above": bound(135)})
+LOW = a_rule(id="low", severity="warning", when={"below": bound(90)})
+
+
+def at(minute: float) -> datetime:
+    return NOW + minute * MINUTE
+
+
+def reading(minute: float, systolic: float | None, **changes: Any) -> Observation:
+    """A systolic pressure measured `minute` minutes after NOW, received as it was measured."""
+    values = {"diastolic": Decimal(70)} | ({} if systolic is None else {"systolic": Decimal(str(systolic))})
+    facts = {"values": values, "measured_at": at(minute), "received_at": at(minute)}
+    return an_observation(**facts | changes)
+
+
+@dataclass
+class Life:
+    """A subject under a plan. `told` are (what, rule, severity) in order; `alerts` the newest version of each."""
+
+    plan: Plan | None
+    state: State = field(default_factory=State)
+    told: list[tuple[str, str, str]] = field(default_factory=list)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    versions: list[Alert] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+
+    def read(self, observation: Observation, now: datetime | None = None) -> "Life":
+        return self._take(step(self.state, observation, self.plan, now or observation.received_at))
+
+    def tick(self, minute: float) -> "Life":
+        return self._take(step(self.state, Tick(ORGANISATION, SUBJECT), self.plan, at(minute)))
+
+    def _take(self, outcome: tuple[State, list[Decision], list[Alert]]) -> "Life":
+        self.state, self.decisions, alerts = outcome
+        for alert in alerts:
+            assert bool(alert.told) == bool(alert.tell)
+            before = self.alerts.get(alert.id)
+            assert alert.version == (before.version + 1 if before else 1)
+            self.alerts[alert.id] = alert
+            self.versions.append(alert)
+            if alert.told:
+                self.told.append((alert.told, alert.rule, alert.severity))
+        return self
+
+    def stages(self) -> dict[str, str]:
+        return {name: one.stage for name, one in self.state.episodes.items() if one.stage != "idle"}
+
+    def why(self) -> dict[str | None, str | None]:
+        return {decision.rule: decision.why for decision in self.decisions}
+
+    def outcomes(self) -> list[tuple[str, str, str | None]]:
+        return [(alert.rule, alert.state, alert.outcome) for alert in self.alerts.values()]
+
+
+def lived(plan: Plan, *readings: tuple[float, float]) -> Life:
+    life = Life(plan)
+    for minute, systolic in readings:
+        life.read(reading(minute, systolic))
+    return life
+
+
+# one reading
+
+
+@pytest.mark.parametrize(
+    ("systolic", "told"),
+    [("179.9", []), ("180", [("raised", "crisis", "critical")]), ("250", [("raised", "crisis", "critical")])],
+    ids=["below", "on the bound", "far above"],
+)
+def test_a_crisis_pressure_raises_at_once(systolic: str, told: list[Any]) -> None:
+    life = Life(a_plan(CRISIS)).read(reading(0, float(systolic)))
+    assert life.told == told
+    assert life.why() == {"crisis": None if told else "within-limits"}
+
+
+def test_an_alert_says_what_raised_it_and_by_which_plan() -> None:
+    raising = reading(0, 190)
+    life = Life(a_plan(CRISIS)).read(raising)
+    (alert,) = life.alerts.values()
+    assert (alert.organisation, alert.subject) == (ORGANISATION, SUBJECT)
+    assert (alert.rule, alert.kind, alert.value, alert.family) == (
+        "crisis",
+        "blood-pressure",
+        "systolic",
+        "pressure-high",
+    )
+    assert (alert.state, alert.outcome, alert.category) == ("active", None, "physiological")
+    assert (alert.observation, alert.observations, alert.plan_version) == (raising.id, (raising.id,), "1")
+    assert alert.tell == ("patient", "doctor")
+
+
+def test_c13_an_alert_stands_in_time_with_its_offset() -> None:
+    life = Life(a_plan(CRISIS)).read(
+        reading(0, 190, measured_at=datetime.fromisoformat("2026-11-22T13:00:00+04:00"), received_at=NOW)
+    )
+    assert [alert.raised_at.isoformat() for alert in life.alerts.values()] == ["2026-11-22T09:00:00+00:00"]
+
+
+def test_the_same_alert_has_the_same_id_wherever_it_is_raised() -> None:
+    first, second = (Life(a_plan(CRISIS)).read(reading(0, 190)) for _ in range(2))
+    assert [*first.alerts] == [*second.alerts]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"flags": ("movement",)}, "artefact"),
+        ({"flags": ("irregular-pulse", "cuff-loose")}, "artefact"),
+        ({"tags": frozenset({"recalled"})}, "recalled"),
+    ],
+    ids=["movement", "cuff-loose", "recalled"],
+)
+def test_a_reading_that_is_no_evidence_neither_alerts_nor_clears(changes: dict[str, Any], why: str) -> None:
+    life = Life(a_plan(CRISIS)).read(reading(0, 190, **changes))
+    assert (life.state, life.told, life.why()) == (State(), [], {"crisis": why})
+    life.read(reading(1, 190))
+    before = life.state
+    life.read(reading(2, 110, **changes))
+    assert (life.state, life.why()) == (before, {"crisis": why})
+
+
+@pytest.mark.parametrize("changes", [{"flags": ("irregular-pulse",)}, {"tags": frozenset({"late"})}], ids=str)
+def test_a_flag_that_is_no_artefact_alerts(changes: dict[str, Any]) -> None:
+    assert Life(a_plan(CRISIS)).read(reading(0, 190, **changes)).told == [("raised", "crisis", "critical")]
+
+
+def test_c23_a_value_that_is_not_there_is_not_zero() -> None:
+    life = Life(a_plan(CRISIS, LOW)).read(reading(0, None))
+    assert (life.told, life.decisions) == ([], [])
+    diastolic = a_rule(id="diastolic", value="diastolic", when={"above": bound(60)})
+    assert Life(a_plan(LOW, diastolic)).read(reading(0, None)).told == [("raised", "diastolic", "critical")]
+
+
+def test_a_reading_that_no_rule_watches_has_a_decision() -> None:
+    observation = an_observation(kind="weight", values={"weight": Decimal(80)})
+    life = Life(a_plan(CRISIS)).read(observation)
+    assert life.decisions == [Decision(observation.id, None, None, "idle", "idle", "within-limits")]
+
+
+def test_a_subject_without_a_plan_has_decisions_that_say_so() -> None:
+    life = Life(None).read(reading(0, 250))
+    assert (life.state, life.why()) == (State(), {None: "no-plan"})
+    assert life.tick(1).decisions == []
+
+
+# freshness and order
+
+
+@pytest.mark.parametrize(("hours", "told"), [(6, 1), (6.001, 0), (100, 0)], ids=["on the bound", "just late", "late"])
+def test_c20_a_late_reading_tells_nobody(hours: float, told: int) -> None:
+    life = Life(a_plan(CRISIS)).read(reading(0, 190), now=at(hours * 60))
+    assert len(life.told) == told
+    assert life.why() == {"crisis": None if told else "late"}
+    assert (life.state == State()) is not bool(told)
+
+
+def test_a_rule_may_say_how_late_is_late() -> None:
+    plan = a_plan(a_rule(id="crisis", fresh_for="PT5M"))
+    assert Life(plan).read(reading(0, 190), now=at(5)).told
+    assert not Life(plan).read(reading(0, 190), now=at(6)).told
+
+
+def test_c20_a_back_fill_of_a_day_is_no_storm() -> None:
+    life = Life(a_plan(CRISIS)).read(reading(0, 120))
+    for hour in range(24, 6, -1):
+        life.read(reading(-hour * 60, 190 if hour % 2 else 120), now=at(0))
+    assert (life.told, life.state) == ([], State())
+
+
+def test_c21_r6_a_back_fill_retracts_nothing() -> None:
+    life = lived(a_plan(CRISIS), (60, 190), (65, 191))
+    before = life.state
+    for minute in (0, 10, 59, 62):
+        life.read(reading(minute, 120), now=at(65))
+        assert life.why() == {"crisis": "late"}
+    assert life.state == before
+    assert life.read(reading(66, 120)).outcomes() == [("crisis", "resolved", "resolved")]
+
+
+def test_a_back_fill_raises_nothing_again() -> None:
+    life = lived(a_plan(CRISIS), (60, 190), (70, 120))
+    for minute in (0, 61, 69, 70):
+        life.read(reading(minute, 195, device="another"), now=at(71))
+        assert life.why() == {"crisis": "same-episode"}
+    assert life.read(reading(69, 120), now=at(71)).why() == {"crisis": "within-limits"}
+    assert len(life.told) == 1
+
+
+def test_what_was_over_is_forgotten_when_nothing_that_old_is_fresh() -> None:
+    life = lived(a_plan(CRISIS), (0, 190), (10, 120))
+    assert life.state != State()
+    assert life.read(reading(10 + 6 * 60, 120)).state != State()
+    assert life.read(reading(11 + 6 * 60, 120)).state == State()
+
+
+def test_what_stands_idle_for_rules_of_the_past_is_forgotten() -> None:
+    life = lived(a_plan(CRISIS), (0, 190), (10, 120))
+    life.plan = a_plan(LOW)
+    life.read(reading(20, 80))
+    assert {*life.state.episodes} == {"crisis", "low"}
+    life.read(reading(31 * 24 * 60, 80))
+    assert {*life.state.episodes} == {"low"}
+
+
+# recovery
+
+
+CALM = a_rule(id="crisis", clear={"below": bound(170), "for": "PT30M"})
+
+
+@pytest.mark.parametrize(
+    ("readings", "stage"),
+    [
+        ([(0, 185), (10, 175)], "active"),
+        ([(0, 185), (10, 169)], "clearing"),
+        ([(0, 185), (10, 169), (39, 165)], "clearing"),
+        ([(0, 185), (10, 169), (40, 165)], None),
+        ([(0, 185), (10, 169), (20, 175), (40, 165)], "clearing"),
+        ([(0, 185), (10, 169), (20, 185), (40, 165)], "clearing"),
+        ([(0, 185), (10, 169), (20, 185)], "active"),
+    ],
+    ids=[
+        "past the bound, not of recovery",
+        "recovering",
+        "a minute short",
+        "long enough",
+        "between the bounds it begins anew",
+        "a breach begins it anew",
+        "a relapse",
+    ],
+)
+def test_r48_an_episode_ends_past_its_hysteresis_for_long_enough(
+    readings: list[tuple[float, float]], stage: str | None
+) -> None:
+    life = lived(a_plan(CALM), *readings)
+    assert life.stages().get("crisis") == stage
+    assert [alert.state for alert in life.alerts.values()] == [stage or "resolved"]
+    assert len(life.told) == 1
+
+
+def test_r48_flapping_is_one_alert() -> None:
+    life = lived(a_plan(CALM), *((minute, 181 if minute % 2 else 169) for minute in range(60)))
+    assert life.told == [("raised", "crisis", "critical")]
+    assert len(life.alerts) == 1
+
+
+def test_recovery_begins_no_sooner_for_what_came_late() -> None:
+    life = lived(a_plan(CALM), (0, 185), (10, 165), (20, 165))
+    assert life.read(reading(15, 185), now=at(21)).stages() == {"crisis": "clearing"}
+    assert life.read(reading(45, 165)).stages() == {"crisis": "clearing"}
+    assert life.read(reading(50, 165)).stages() == {}
+
+
+def test_an_alert_says_when_it_was_over() -> None:
+    life = lived(a_plan(CALM), (0, 185), (10, 169), (40, 165))
+    (alert,) = life.alerts.values()
+    assert (alert.raised_at, alert.resolved_at, alert.version) == (at(0), at(40), 3)
+
+
+# persistence
+
+
+@pytest.mark.parametrize(
+    ("persist", "readings", "told"),
+    [
+        ({"for": "PT15M"}, [(0, 185), (5, 185), (10, 185), (14.99, 185)], 0),
+        ({"for": "PT15M"}, [(0, 185), (5, 185), (10, 185), (15, 185)], 1),
+        ({"for": "PT15M"}, [(0, 185), (5, 185), (10, 120), (15, 185), (20, 185)], 0),
+        ({"for": "PT15M"}, [(0, 185), (10, 120), (15, 185), (20, 185), (30, 185)], 1),
+        ({"for": "PT15M"}, [(0, 120), (15, 185), (20, 120), (35, 185)], 0),
+        ({"readings": 3}, [(0, 185), (1, 185)], 0),
+        ({"readings": 3}, [(0, 185), (1, 185), (2, 185)], 1),
+        ({"readings": 2, "of": 3}, [(0, 185), (1, 120), (2, 185)], 1),
+        ({"readings": 2, "of": 3}, [(0, 185), (1, 120), (2, 120), (3, 185)], 0),
+        ({"readings": 2, "of": 3}, [(0, 185), (1, 120), (2, 120), (3, 185), (4, 120), (5, 190)], 1),
+    ],
+    ids=[
+        "C15 a moment short",
+        "C14 long enough",
+        "C14 interrupted",
+        "C14 interrupted, then long enough",
+        "C14 never for long",
+        "C16 two of three",
+        "C16 three in a row",
+        "C14 two of three",
+        "C14 two of four",
+        "C14 two of the last three",
+    ],
+)
+def test_a_rule_may_ask_for_persistence(
+    persist: dict[str, Any], readings: list[tuple[float, float]], told: int
+) -> None:
+    assert len(lived(a_plan(a_rule(persist=persist)), *readings).told) == told
+
+
+def test_c15_persistence_is_measured_by_event_time() -> None:
+    life = Life(a_plan(a_rule(persist={"for": "PT15M"})))
+    for minute in (0, 5, 10):
+        life.read(reading(minute, 185), now=at(60))
+    assert (life.told, life.why()) == ([], {"sbp-crisis": "persisting"})
+    assert life.read(reading(15, 185), now=at(61)).told
+
+
+@pytest.mark.parametrize("persist", [{"readings": 3}, {"for": "PT15M"}], ids=["readings", "for"])
+def test_c16_distinct_readings_count_and_passes_over_one_do_not(persist: dict[str, Any]) -> None:
+    life = Life(a_plan(a_rule(persist=persist)))
+    for now in range(20):
+        life.read(reading(0, 185), now=at(now))
+    assert life.told == []
+    known = life.state
+    assert life.read(reading(0, 185), now=at(20)).state is known
+
+
+def test_two_readings_of_one_moment_are_two() -> None:
+    life = Life(a_plan(a_rule(persist={"readings": 2})))
+    assert life.read(reading(0, 185, id="a")).read(reading(0, 186, id="b")).told
+
+
+def test_the_readings_that_count_are_named() -> None:
+    life = lived(a_plan(a_rule(persist={"readings": 2, "of": 3})), (0, 185), (1, 120), (2, 190))
+    (alert,) = life.alerts.values()
+    assert alert.observations == (reading(0, 185).id, reading(2, 190).id)
+    assert alert.observation == reading(2, 190).id
+
+
+@pytest.mark.parametrize(("minute", "now", "told"), [(0, 15, 1), (0, 21, 0)], ids=["fresh", "stale"])
+def test_a_run_may_be_completed_by_what_came_later_if_it_is_fresh(minute: float, now: float, told: int) -> None:
+    plan = a_plan(a_rule(persist={"for": "PT15M"}, fresh_for="PT20M"))
+    life = Life(plan).read(reading(15, 185)).read(reading(minute, 185), now=at(now))
+    assert len(life.told) == told
+    assert life.why() == {"sbp-crisis": None if told else "late"}
+
+
+def test_what_is_stale_begins_no_run_but_may_break_one() -> None:
+    plan = a_plan(a_rule(persist={"for": "PT15M"}, fresh_for="PT20M"))
+    life = Life(plan).read(reading(0, 120), now=at(30)).read(reading(0, 185, id="b"), now=at(30))
+    assert (life.state, life.why()) == (State(), {"sbp-crisis": "late"})
+    life = lived(plan, (0, 185)).read(reading(20, 185), now=at(50))
+    assert (life.told, life.why()) == ([], {"sbp-crisis": "late"})
+    assert life.read(reading(51, 185)).told
+    life = lived(plan, (0, 185), (10, 185)).read(reading(5, 120), now=at(30))
+    assert life.read(reading(16, 185), now=at(30)).told == []
+
+
+def test_a_run_that_is_over_when_it_is_complete_is_told_and_over() -> None:
+    life = Life(a_plan(a_rule(persist={"for": "PT15M"})))
+    for minute, systolic in ((0, 185), (20, 120), (15, 185)):
+        life.read(reading(minute, systolic), now=at(20))
+    assert life.told == [("raised", "sbp-crisis", "critical")]
+    assert life.outcomes() == [("sbp-crisis", "resolved", "resolved")]
+
+
+def test_persistence_remembers_a_bounded_number_of_readings() -> None:
+    life = Life(a_plan(a_rule(persist={"for": "P7D"})))
+    for minute in range(500):
+        life.read(reading(minute, 185))
+    assert len(life.state.episodes["sbp-crisis"].entries) <= 64
+    life.read(reading(7 * 24 * 60, 185))
+    assert len(life.told) == 1
+    life = Life(a_plan(a_rule(persist={"for": "P7D"})))
+    for minute in range(500):
+        life.read(reading(minute, 185 if minute % 2 else 120))
+    assert len(life.state.episodes["sbp-crisis"].entries) <= 65
+
+
+@pytest.mark.parametrize("persist", [{"for": "PT15M"}, {"readings": 2}], ids=["for", "readings"])
+def test_readings_of_long_ago_do_not_count_on(persist: dict[str, Any]) -> None:
+    plan = a_plan(a_rule(persist=persist, fresh_for="PT15M"))
+    life = lived(plan, (0, 185), (20, 120), (40, 185), (41, 120), (80, 120), (120, 120), (125, 120), (130, 120))
+    assert life.state == State()
+
+
+# confirmation
+
+
+def test_the_first_critical_reading_asks_to_measure_again_and_tells_the_doctor() -> None:
+    life = lived(a_plan(a_rule(confirm=ASK)), (0, 185))
+    assert life.told == [("measure-again", "sbp-crisis", "critical")]
+    assert next(iter(life.alerts.values())).tell == ("patient", "doctor")
+    assert life.outcomes() == [("sbp-crisis", "confirming", None)]
+
+
+@pytest.mark.parametrize(
+    ("second", "outcome", "told"),
+    [
+        ((5, 182), ("sbp-crisis", "active", None), 2),
+        ((10, 180), ("sbp-crisis", "active", None), 2),
+        ((11, 182), ("sbp-crisis", "active", None), 2),
+        ((5, 120), ("sbp-crisis", "resolved", "not-confirmed"), 1),
+        ((10, 120), ("sbp-crisis", "resolved", "not-confirmed"), 1),
+        ((11, 120), ("sbp-crisis", "resolved", "resolved"), 2),
+        ((5, 175), ("sbp-crisis", "confirming", None), 1),
+    ],
+    ids=[
+        "again past the bound",
+        "at the last moment",
+        "too late, and past the bound",
+        "normal",
+        "normal at the last moment",
+        "normal, too late: nobody answered, then it was over",
+        "between the bounds",
+    ],
+)
+def test_the_second_reading_decides(second: tuple[float, float], outcome: Any, told: int) -> None:
+    plan = a_plan(a_rule(confirm=ASK, clear={"below": bound(170)}))
+    life = lived(plan, (0, 185), second)
+    assert life.outcomes() == [outcome]
+    assert len(life.told) == told
+
+
+def test_an_answer_counts_from_when_it_was_asked_for_too() -> None:
+    life = Life(a_plan(a_rule(confirm=ASK))).read(reading(0, 185), now=at(30))
+    late = reading(0, 185, received_at=at(30))
+    life = Life(a_plan(a_rule(confirm=ASK))).read(late).read(reading(35, 120))
+    assert life.outcomes() == [("sbp-crisis", "resolved", "not-confirmed")]
+
+
+def test_nobody_answering_is_taken_for_true() -> None:
+    life = lived(a_plan(a_rule(confirm=ASK)), (0, 185)).tick(10)
+    assert life.stages() == {"sbp-crisis": "confirming"}
+    life.tick(10.1)
+    assert life.outcomes() == [("sbp-crisis", "active", None)]
+    assert life.told[1:] == [("raised", "sbp-crisis", "critical")]
+    assert life.why() == {"sbp-crisis": None}
+    assert life.tick(11).decisions == []
+
+
+def test_two_confirming_readings_need_not_come_in_order() -> None:
+    life = lived(a_plan(a_rule(confirm=ASK)), (5, 185)).read(reading(0, 186), now=at(6))
+    assert life.outcomes() == [("sbp-crisis", "active", None)]
+
+
+@pytest.mark.parametrize(
+    ("late", "why"),
+    [((-60, 190), "same-episode"), ((-5, 120), "late"), ((-5, 175), "same-episode"), ((0, 185), "same-episode")],
+    ids=["a crisis of before", "a normal one of before", "one between the bounds", "a repeat"],
+)
+def test_what_is_older_answers_nothing(late: tuple[float, float], why: str) -> None:
+    life = lived(a_plan(a_rule(confirm=ASK, clear={"below": bound(170)})), (0, 185))
+    before = life.state
+    life.read(reading(*late), now=at(1))
+    assert (life.state, life.why()) == (before, {"sbp-crisis": why})
+
+
+def test_three_may_be_asked_for() -> None:
+    life = lived(a_plan(a_rule(confirm=ASK | {"readings": 3})), (0, 185), (1, 185))
+    assert life.stages() == {"sbp-crisis": "confirming"}
+    assert life.why() == {"sbp-crisis": "same-episode"}
+    assert life.read(reading(2, 185)).stages() == {"sbp-crisis": "active"}
+
+
+@pytest.mark.parametrize(
+    ("readings", "told", "stages"),
+    [
+        ([(0, 185)], 0, {"sbp-crisis": "confirming"}),
+        ([(0, 185), (5, 185)], 1, {"sbp-crisis": "active"}),
+        ([(0, 185), (5, 120)], 0, {}),
+        ([(0, 185), (11, 185)], 0, {"sbp-crisis": "confirming"}),
+        ([(0, 185), (11, 185), (12, 185)], 1, {"sbp-crisis": "active"}),
+        ([(0, 185), (11, 120), (12, 185)], 0, {"sbp-crisis": "confirming"}),
+    ],
+    ids=["one", "two", "normal", "too late begins anew", "anew, and two", "normal, too late"],
+)
+def test_without_asking_nobody_is_told_before_it_is_confirmed(
+    readings: list[tuple[float, float]], told: int, stages: dict[str, str]
+) -> None:
+    life = lived(a_plan(a_rule(confirm=HOLD)), *readings)
+    assert (len(life.told), life.stages()) == (told, stages)
+
+
+def test_without_asking_what_nothing_confirms_lapses() -> None:
+    life = lived(a_plan(a_rule(confirm=HOLD)), (0, 185)).tick(11)
+    assert (life.stages(), life.told, life.why()) == ({}, [], {"sbp-crisis": "persisting"})
+
+
+def test_an_open_question_of_a_rule_that_asks_no_more_goes_on_as_active() -> None:
+    life = lived(a_plan(a_rule(confirm=ASK)), (0, 185))
+    life.plan = a_plan(a_rule())
+    assert life.tick(60).decisions == []
+    assert life.read(reading(61, 185)).outcomes() == [("sbp-crisis", "active", None)]
+    assert life.read(reading(62, 120)).outcomes() == [("sbp-crisis", "resolved", "resolved")]
+
+
+# families
+
+
+def test_one_event_is_one_alert() -> None:
+    life = lived(a_plan(CRISIS, HIGH), (0, 185))
+    assert life.told == [("raised", "crisis", "critical")]
+    assert len(life.alerts) == 1
+    assert life.why() == {"crisis": None, "high": "same-episode"}
+
+
+def test_r49_a_worse_severity_breaks_through() -> None:
+    life = lived(a_plan(CRISIS, HIGH), (0, 140), (1, 185))
+    assert life.told == [("raised", "high", "warning"), ("raised", "crisis", "critical")]
+
+
+def test_another_family_is_another_event() -> None:
+    life = lived(a_plan(CRISIS, a_rule(id="other", family="other")), (0, 185))
+    assert len(life.told) == 2
+
+
+def test_what_was_covered_shows_when_the_worse_is_over() -> None:
+    life = lived(a_plan(CRISIS, HIGH), (0, 185), (1, 150))
+    assert life.outcomes() == [("crisis", "resolved", "resolved"), ("high", "active", None)]
+    assert len(life.told) == 1
+    assert life.read(reading(2, 120)).outcomes()[1] == ("high", "resolved", "resolved")
+
+
+def test_what_was_covered_is_told_when_the_worse_was_not_confirmed() -> None:
+    life = lived(a_plan(CRISIS | {"confirm": ASK}, HIGH), (0, 185), (1, 150))
+    assert life.outcomes() == [("crisis", "resolved", "not-confirmed"), ("high", "active", None)]
+    assert life.told == [("measure-again", "crisis", "critical"), ("raised", "high", "warning")]
+
+
+def test_what_is_covered_and_over_was_never_an_alert() -> None:
+    life = lived(a_plan(CRISIS | {"clear": {"below": bound(100)}}, HIGH), (0, 185), (1, 120))
+    assert life.outcomes() == [("crisis", "active", None)]
+    assert life.stages() == {"crisis": "active"}
+
+
+def test_a_confirmation_that_is_covered_stays_so_until_the_other_is_over() -> None:
+    rules = (CRISIS | {"clear": {"below": bound(100)}}, a_rule(id="held", family="pressure-high", confirm=HOLD))
+    life = lived(a_plan(*rules), (0, 185), (1, 185))
+    assert life.stages() == {"crisis": "active", "held": "active"}
+    assert len(life.alerts) == 1
+
+
+# auxiliary devices
+
+
+BAND = {"device_class": "auxiliary", "device": "BAND-1"}
+
+
+def test_an_auxiliary_device_alone_is_never_critical() -> None:
+    life = Life(a_plan(CRISIS)).read(reading(0, 190, **BAND))
+    assert life.told == [("raised", "crisis", "warning")]
+    life.read(reading(1, 200, **BAND))
+    assert len(life.told) == 1
+
+
+def test_a_medical_device_that_confirms_makes_it_critical() -> None:
+    life = Life(a_plan(CRISIS)).read(reading(0, 190, **BAND)).read(reading(1, 190))
+    assert life.told == [("raised", "crisis", "warning"), ("raised", "crisis", "critical")]
+    assert [alert.version for alert in life.versions] == [1, 2]
+    assert [alert.severity for alert in life.alerts.values()] == ["critical"]
+
+
+def test_a_medical_reading_of_before_makes_it_critical_if_it_is_fresh() -> None:
+    life = Life(a_plan(CRISIS)).read(reading(0, 190, **BAND))
+    assert life.read(reading(-7 * 60, 190), now=at(1)).why() == {"crisis": "same-episode"}
+    assert life.read(reading(-5, 190), now=at(1)).told[1:] == [("raised", "crisis", "critical")]
+
+
+def test_a_warning_of_an_auxiliary_device_stays_one() -> None:
+    life = Life(a_plan(HIGH)).read(reading(0, 140, **BAND)).read(reading(1, 140))
+    assert life.told == [("raised", "high", "warning")]
+
+
+def test_an_auxiliary_device_clears_what_it_raised_and_nothing_else() -> None:
+    plan = a_plan(CRISIS)
+    assert Life(plan).read(reading(0, 190, **BAND)).read(reading(1, 120, **BAND)).stages() == {}
+    life = Life(plan).read(reading(0, 190)).read(reading(1, 120, **BAND))
+    assert (life.stages(), life.why()) == ({"crisis": "active"}, {"crisis": "auxiliary-only"})
+
+
+def test_an_auxiliary_device_does_not_answer_for_a_medical_one() -> None:
+    plan = a_plan(CRISIS | {"confirm": ASK})
+    life = Life(plan).read(reading(0, 190)).read(reading(1, 120, **BAND))
+    assert (life.stages(), life.why()) == ({"crisis": "confirming"}, {"crisis": "auxiliary-only"})
+    life = Life(plan).read(reading(0, 190, **BAND)).read(reading(1, 190))
+    assert life.told == [("measure-again", "crisis", "warning"), ("raised", "crisis", "critical")]
+    life = Life(a_plan(CRISIS | {"confirm": ASK | {"readings": 3}})).read(reading(0, 190, **BAND))
+    assert life.read(reading(1, 190)).told[1:] == [("measure-again", "crisis", "critical")]
+
+
+def test_what_an_auxiliary_device_had_hidden_is_told_when_a_medical_one_shows_it() -> None:
+    life = Life(a_plan(CRISIS, a_rule(id="also", severity="warning", family="pressure-high")))
+    life.read(reading(0, 190, **BAND))
+    assert life.told == [("raised", "crisis", "warning")]
+    life.read(reading(1, 190))
+    assert life.told[1:] == [("raised", "crisis", "critical")]
+
+
+def test_what_is_covered_grows_worse_and_shows() -> None:
+    first = a_rule(id="first", severity="warning", family="one")
+    second = a_rule(id="second", family="one", when={"at_or_above": bound(185)})
+    life = Life(a_plan(first, second)).read(reading(0, 180)).read(reading(1, 190, **BAND))
+    assert life.why()["second"] == "same-episode"
+    assert life.read(reading(2, 190)).told == [("raised", "first", "warning"), ("raised", "second", "critical")]
+
+
+# hours
+
+
+@pytest.mark.parametrize(("hour", "told", "why"), [(7, 0, "inactive-hours"), (8, 1, None)], ids=["before", "in them"])
+def test_a_rule_may_sleep_in_the_subjects_own_hours(hour: int, told: int, why: str | None) -> None:
+    life = Life(a_plan(a_rule(active={"from": "08:00", "to": "20:00"})))  # Samara is four hours ahead of UTC
+    moment = NOW.replace(hour=hour - 4)
+    life.read(reading(0, 190, measured_at=moment, received_at=moment))
+    assert (len(life.told), life.why()) == (told, {"sbp-crisis": why})
+
+
+def test_a_sleeping_rule_is_still_within_limits_and_still_clears() -> None:
+    life = lived(a_plan(a_rule(active={"from": "08:00", "to": "14:00"})), (0, 190), (120, 190))
+    assert life.stages() == {"sbp-crisis": "active"}
+    assert life.read(reading(130, 120)).stages() == {}
+    assert life.read(reading(140, 120)).why() == {"sbp-crisis": "within-limits"}
+    assert life.read(reading(141, 195)).why() == {"sbp-crisis": "inactive-hours"}
+
+
+# a plan that does not read
+
+
+def unreadable(plan: Plan) -> Plan:
+    return replace(plan, unreadable="7")
+
+
+def test_r45_a_plan_that_does_not_read_is_a_technical_alert_and_templates_judge() -> None:
+    life = Life(unreadable(a_plan(CRISIS))).read(reading(0, 190))
+    assert life.told == [("raised", CARE_PLAN, "warning"), ("raised", "crisis", "critical")]
+    technical = life.versions[0]
+    assert (technical.category, technical.plan_version, technical.tell) == ("technical", "7", ("doctor", "duty"))
+    assert (technical.kind, technical.observation) == ("blood-pressure", reading(0, 190).id)
+    assert len(life.read(reading(1, 190)).told) == 2
+    life.plan = a_plan(CRISIS)
+    life.read(reading(2, 120))
+    assert life.outcomes() == [(CARE_PLAN, "resolved", "resolved"), ("crisis", "resolved", "resolved")]
+    assert CARE_PLAN not in life.state.episodes
+
+
+def test_r46_an_alert_keeps_the_version_that_raised_it() -> None:
+    life = Life(a_plan(CALM, version=3)).read(reading(0, 190))
+    life.plan = a_plan(CALM, version=4)
+    life.read(reading(1, 165)).read(reading(2, 190))
+    assert [(alert.state, alert.plan_version) for alert in life.versions] == [
+        ("active", "3"),
+        ("clearing", "3"),
+        ("active", "3"),
+    ]
+
+
+# the state
+
+
+def test_every_stage_can_be_left_and_reached() -> None:
+    assert {before for before, _ in TRANSITIONS} == {*TRANSITIONS.values()}
+
+
+@pytest.mark.parametrize("text", ['{"v":2,"episodes":{}}', '{"v":0,"episodes":{}}'], ids=["newer", "older"])
+def test_a_state_of_another_format_is_not_guessed_at(text: str) -> None:
+    with pytest.raises(ValueError, match="this engine reads 1"):
+        load(text)
+
+
+# what holds for all
+
+
+PLANS = {
+    "apart": a_plan(CRISIS, LOW, a_rule(id="high", severity="warning", when={"at_or_above": bound(135)})),
+    "single": a_plan(CRISIS, HIGH, LOW),
+    "calm": a_plan(CALM, HIGH | {"clear": {"below": bound(130), "for": "PT20M"}}),
+    "persisting": a_plan(a_rule(persist={"for": "PT15M"}), HIGH | {"persist": {"readings": 2, "of": 3}}),
+    "confirming": a_plan(CRISIS | {"confirm": ASK}, HIGH | {"confirm": HOLD}, LOW),
+}
+
+SYSTOLIC = st.sampled_from([80, 120, 128, 140, 165, 175, 180, 190, 220])
+READINGS = st.lists(
+    st.builds(
+        lambda minute, systolic, band, flags: reading(minute, systolic, flags=flags, **(BAND if band else {})),
+        st.integers(0, 60),
+        SYSTOLIC,
+        st.sampled_from([False, False, True]),
+        st.sampled_from([(), (), (), ("movement",)]),
+    ),
+    max_size=12,
+    unique_by=lambda one: one.measured_at,
+)
+ANY_PLAN = st.sampled_from(sorted(PLANS))
+
+
+def fold(plan: str, readings: Iterable[Observation], now: datetime | None = None) -> Life:
+    life = Life(PLANS[plan])
+    for one in readings:
+        life.read(one, now)
+    return life
+
+
+def in_order(readings: Sequence[Observation]) -> list[Observation]:
+    return sorted(readings, key=lambda one: one.measured_at)
+
+
+def worst(life: Life) -> dict[str, int]:
+    """How severe the worst is that was told of each family (which reading raises it depends on the order)."""
+    found: dict[str, int] = {}
+    for alert in life.versions:
+        if alert.told:
+            found[alert.family] = max(found.get(alert.family, -1), RANK[alert.severity])
+    return found
+
+
+@settings(deadline=None)
+@given(READINGS, st.randoms(use_true_random=False))
+def test_r6_the_order_of_arrival_changes_no_alert_of_fresh_data(readings: list[Observation], random: Any) -> None:
+    """One rule a family and no persistence: then what is raised is the same in any order."""
+    straight = fold("apart", in_order(readings), now=at(61))
+    shuffled = list(readings)
+    random.shuffle(shuffled)
+    assert worst(fold("apart", shuffled, now=at(61))) == worst(straight)
+
+
+@settings(deadline=None)
+@given(ANY_PLAN, READINGS.map(lambda some: some[:5]), st.randoms(use_true_random=False))
+def test_r6_out_of_order_nothing_is_missed(plan: str, readings: list[Observation], random: Any) -> None:
+    straight = worst(fold(plan, in_order(readings), now=at(61)))
+    shuffled = list(readings)
+    random.shuffle(shuffled)
+    found = worst(fold(plan, shuffled, now=at(61)))
+    assert all(found.get(family, -1) >= severity for family, severity in straight.items())
+
+
+@settings(deadline=None)
+@given(ANY_PLAN, READINGS, st.data())
+def test_repeating_an_event_changes_nothing(plan: str, readings: list[Observation], data: st.DataObject) -> None:
+    life = fold(plan, in_order(readings), now=at(61))
+    for one in data.draw(st.lists(st.sampled_from(readings), max_size=5)) if readings else ():
+        before, told = life.state, len(life.told)
+        life.read(one, now=at(61))
+        assert (life.state, len(life.told)) == (before, told)
+
+
+@settings(deadline=None)
+@given(ANY_PLAN, READINGS, st.data())
+def test_repeating_what_came_out_of_order_tells_nobody(
+    plan: str, readings: list[Observation], data: st.DataObject
+) -> None:
+    """It may show that what was raised out of order is over: an idle rule does not remember normal readings."""
+    life = fold(plan, readings, now=at(61))
+    told, alerts = len(life.told), {*life.alerts}
+    for one in data.draw(st.lists(st.sampled_from(readings), max_size=5)) if readings else ():
+        life.read(one, now=at(61))
+        assert len(life.told) == told
+        assert {*life.alerts} == alerts
+
+
+@settings(deadline=None)
+@given(ANY_PLAN, READINGS, st.integers(0, 60), st.sampled_from([190, 220]))
+def test_r49_adding_a_worse_reading_never_removes_a_notification(
+    plan: str, readings: list[Observation], minute: int, systolic: int
+) -> None:
+    """For every family told, it is still told, at least as severely."""
+    before = worst(fold(plan, in_order(readings)))
+    added = [one for one in readings if one.measured_at != at(minute)] + [reading(minute, systolic)]
+    after = worst(fold(plan, in_order(added)))
+    kept = before if len(added) > len(readings) else {}
+    assert all(after.get(family, -1) >= severity for family, severity in kept.items() if family != LOW["id"])
+
+
+@settings(deadline=None)
+@given(ANY_PLAN, READINGS)
+def test_a_state_survives_being_written(plan: str, readings: list[Observation]) -> None:
+    straight, restarted = Life(PLANS[plan]), Life(PLANS[plan])
+    for one in readings:
+        straight.read(one)
+        restarted.state = load(dump(restarted.state))
+        restarted.read(one)
+        assert restarted.state == straight.state
+        assert load(dump(straight.state)) == straight.state
+    assert restarted.told == straight.told
+
+
+@settings(deadline=None)
+@given(ANY_PLAN, READINGS)
+def test_every_reading_has_a_decision_that_says_why_nobody_was_told(plan: str, readings: list[Observation]) -> None:
+    life = Life(PLANS[plan])
+    for one in readings:
+        told = len(life.told)
+        life.read(one)
+        assert {decision.observation for decision in life.decisions} >= {one.id}
+        assert len(life.told) > told or all(decision.why for decision in life.decisions)
+
+
+class Watched(RuleBasedStateMachine):
+    """Anything happens to one subject, in any order, with an engine that forgets all but its written state."""
+
+    @initialize(name=st.sampled_from(sorted(PLANS)))
+    def begin(self, name: str) -> None:
+        self.life = Life(PLANS[name])
+        self.minute = 0.0
+        self.number = 0
+
+    @rule(
+        systolic=SYSTOLIC,
+        after=st.floats(0.1, 30),
+        late=st.sampled_from([0.0, 0.0, 3.0, 20.0, 600.0]),
+        band=st.booleans(),
+    )
+    def measure(self, systolic: int, after: float, late: float, band: bool) -> None:
+        self.minute += after
+        self.number += 1
+        open_before = {alert.id for alert in self.life.alerts.values() if alert.state != "resolved"}
+        newest = {name: one.last for name, one in self.life.state.episodes.items() if one.stage != "idle"}
+        one = reading(
+            self.minute - late, systolic, id=f"o-{self.number}", received_at=at(self.minute), **(BAND if band else {})
+        )
+        self.life.read(one, at(self.minute))
+        for name, last in newest.items():
+            if (round(one.measured_at.timestamp() * 1000), one.id) <= last:
+                closed = open_before - {
+                    alert.id for alert in self.life.alerts.values() if alert.state != "resolved" and alert.rule == name
+                }
+                assert not {
+                    alert
+                    for alert in closed
+                    if self.life.alerts[alert].rule == name and self.life.alerts[alert].outcome == "resolved"
+                }, "C21: an old reading closed an alert"
+        if late > 360:
+            assert not any(decision.why is None and decision.observation for decision in self.life.decisions)
+
+    @rule(after=st.floats(0.1, 30))
+    def wait(self, after: float) -> None:
+        self.minute += after
+        self.life.tick(self.minute)
+
+    @rule()
+    def restart(self) -> None:
+        self.life.state = load(dump(self.life.state))
+
+    @invariant()
+    def one_open_alert_a_rule(self) -> None:
+        if hasattr(self, "life"):
+            open_ = [alert.rule for alert in self.life.alerts.values() if alert.state != "resolved"]
+            assert len(open_) == len(set(open_))
+            kept = {name for name, one in self.life.state.episodes.items() if one.alert is not None}
+            assert kept == set(open_)
+
+    @invariant()
+    def the_state_is_small(self) -> None:
+        if hasattr(self, "life"):
+            assert len(dump(self.life.state)) < 16_000
+
+    @invariant()
+    def an_auxiliary_device_alone_is_never_critical(self) -> None:
+        if hasattr(self, "life"):
+            for one in self.life.state.episodes.values():
+                assert one.medical or one.severity != "critical"
+
+
+TestWatched = Watched.TestCase
+TestWatched.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
