@@ -132,41 +132,37 @@ def _layout(kind: str) -> _Layout:
 def _observation(one: Observation, device: str | None) -> list[Json]:
     """The resources of one reading: its own, and its pulse's where a cuff or an oximeter measured one."""
     layout = _layout(one.kind)
-    facts: Json = {
+    values = one.values
+    whole: Json = {
+        "resourceType": "Observation",
+        "id": one.id,
         "extension": _observation_extensions(one.origin),
         "status": "final",
         "category": layout.category,
+        "code": layout.code,
         "subject": _subject(one.subject),
         "effectiveDateTime": _time(one.measured_at),
         "issued": _time(one.received_at),
     }
     if device is not None:
-        facts["device"] = {"reference": f"Device/{device}"}
-    if tags := _tags(one):
-        facts["meta"] = {"tag": tags}
-    values = one.values
+        whole["device"] = {"reference": f"Device/{device}"}
+    if tags := _tags(one.device_class, one.tags):
+        whole["meta"] = {"tag": tags}
+    rendered = [whole]
+    own = layout.own
+    if own is not None and own.name in values:
+        pulse = whole | {"id": pulse_id(one.id), "code": own.code}
+        pulse["valueQuantity"] = _quantity(values[own.name], own.unit)
+        rendered.append(pulse)
     if layout.panel:
-        whole: Json = {
-            "component": [
-                {"code": part.code, "valueQuantity": _quantity(values[part.name], part.unit)}
-                for part in layout.values
-                if part.name in values
-            ]
-        }
+        whole["component"] = [
+            {"code": part.code, "valueQuantity": _quantity(values[part.name], part.unit)}
+            for part in layout.values
+            if part.name in values
+        ]
     else:
         (only,) = layout.values
-        whole = {"valueQuantity": _quantity(values[only.name], only.unit)}
-    rendered = [{"resourceType": "Observation", "id": one.id, "code": layout.code, **facts, **whole}]
-    if layout.own and layout.own.name in values:
-        rendered.append(
-            {
-                "resourceType": "Observation",
-                "id": pulse_id(one.id),
-                "code": layout.own.code,
-                **facts,
-                "valueQuantity": _quantity(values[layout.own.name], layout.own.unit),
-            }
-        )
+        whole["valueQuantity"] = _quantity(values[only.name], only.unit)
     return rendered
 
 
@@ -179,11 +175,12 @@ def _observation_extensions(origin: str) -> list[Json]:
     return [_version(_ROW_VERSION), {"url": f"{EXTENSION}:origin", "valueCode": origin}]
 
 
-def _tags(one: Observation) -> list[Json]:
-    tags = sorted(one.tags & _TAGS)
-    if one.device_class == "auxiliary":
-        tags.insert(0, "auxiliary")
-    return [{"system": TAG, "code": tag} for tag in tags]
+@cache
+def _tags(device_class: str, tags: frozenset[str]) -> list[Json]:
+    shown = sorted(tags & _TAGS)
+    if device_class == "auxiliary":
+        shown.insert(0, "auxiliary")
+    return [{"system": TAG, "code": tag} for tag in shown]
 
 
 def _subject(token: str) -> Json:
@@ -200,9 +197,12 @@ def _time(at: datetime) -> str:
     offset = at.utcoffset()
     if offset is None:
         raise ValueError("times are aware")
-    if offset % _MINUTE or abs(offset) > _WIDEST:
-        at = at.astimezone(UTC)
-    return at.isoformat()
+    return (at if _writable(offset) else at.astimezone(UTC)).isoformat()
+
+
+@cache
+def _writable(offset: timedelta) -> bool:
+    return not offset % _MINUTE and abs(offset) <= _WIDEST
 
 
 def _device(device: Device, id_: str) -> Json:
