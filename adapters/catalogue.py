@@ -1,37 +1,45 @@
 """The catalogue: data files beside the code, read once a process and checked as they are read."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Protocol, TypeVar
 
 from domain.profile import DeviceProfile
 
 CATALOGUE = Path(__file__).resolve().parent.parent / "catalogue"
 
-M = TypeVar("M", bound=BaseModel)
+
+class Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+N = TypeVar("N", bound=Named)
 
 
 class BrokenCatalogue(RuntimeError):
     """A file of the catalogue does not say what its folder is for."""
 
 
-def load(folder: str, model: type[M], *, root: Path = CATALOGUE) -> dict[str, M]:
-    """`{id: model}` of every file of a folder of the catalogue. Raises BrokenCatalogue naming the file."""
+def load(folder: str, parse: Callable[[bytes], N], *, root: Path = CATALOGUE) -> dict[str, N]:
+    """`{id: what parse makes of it}` of every file of a folder of the catalogue; `parse` raises ValueError.
+
+    Raises BrokenCatalogue naming the file.
+    """
     found = {}
     for path in sorted((root / folder).glob("*.json")):
         try:
-            one = model.model_validate_json(path.read_bytes())
-        except ValidationError as error:
+            one = parse(path.read_bytes())
+        except ValueError as error:
             raise BrokenCatalogue(f"{folder}/{path.name}: {error}") from error
-        if getattr(one, "id", None) != path.stem:
+        if one.id != path.stem:
             raise BrokenCatalogue(f"{folder}/{path.name}: its id is not its name")
-        found[path.stem] = one
+        found[one.id] = one
     return found
 
 
 @cache
 def profiles() -> dict[str, DeviceProfile]:
     """`{id: DeviceProfile}` of all devices and gateways."""
-    return load("devices", DeviceProfile)
+    return load("devices", DeviceProfile.model_validate_json)

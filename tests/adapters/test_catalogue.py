@@ -61,4 +61,4 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, content: str, said: s
     (tmp_path / "devices").mkdir()
     (tmp_path / "devices" / name).write_text(content, encoding="utf-8")
     with pytest.raises(BrokenCatalogue, match=said):
-        load("devices", DeviceProfile, root=tmp_path)
+        load("devices", DeviceProfile.model_validate_json, root=tmp_path)
