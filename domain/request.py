@@ -110,7 +110,13 @@ Names = Annotated[tuple[str, ...], Field(max_length=32), AfterValidator(_all_dif
 class Body(BaseModel):
     """A request's body: strict, closed, and silent about the values it was given."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # a function that starts builds the validators of the bodies that it reads, not of all
+    )
 
 
 class ConsentBody(Body):

@@ -24,9 +24,9 @@ from domain.identity import Identity, deterministic_id
 from domain.observation import Observation
 from domain.quarantine import NOBODY, SetAside
 from functions.registry.handler import app, handle
-from functions.registry.wiring import wired
+from functions.registry.wiring import Wired, wired
 from tests.builders import an_alert, an_observation
-from tests.in_process import Context, InProcess, a_token, api, event
+from tests.in_process import ISSUER, Context, InProcess, a_token, api, event
 
 SUBJECT: dict[str, Any] = {
     "programmes": ["hypertension"],
@@ -758,3 +758,9 @@ def test_no_log_holds_what_a_request_said(pma: InProcess, capfd: pytest.CaptureF
     pma.call("GET", f"/v1/subjects/{canary}", authorization=f"Bearer {canary}")
     shown = capfd.readouterr()
     assert canary not in shown.out + shown.err
+
+
+def test_the_keys_are_those_of_the_pool_that_the_settings_name(running: InProcess) -> None:
+    fresh = Wired(wired().settings)
+    assert fresh.tokens.url.endswith("/eu-central-1_pool/.well-known/jwks.json")
+    assert fresh.tokens.issuer == ISSUER
