@@ -112,7 +112,7 @@ class Episode:
 
     `alert` is None though open: another alert of the family covers it, or its confirmation is awaited unasked.
     `over` is when the episode before ended: nothing measured before that raises again. `medical` says whether a medical
-    device has shown the breach.
+    device has shown the breach, and `proven` when the last episode ended of which that was so.
     """
 
     stage: Stage = "idle"
@@ -126,6 +126,7 @@ class Episode:
     plan_version: str = ""
     clear_since: int | None = None
     over: int | None = None
+    proven: int | None = None
     alert: Alert | None = None
 
 
@@ -293,8 +294,8 @@ class _Turn:
         breached = bool(verdict & _BREACH)
         stale = self.now - at > rule.fresh_for
         if episode.over is not None and self.now - episode.over > rule.fresh_for:
-            episode = replace(episode, over=None, medical=False)  # what is older than that raises nothing anyway
-        elif episode.over is not None and at <= episode.over and not _is_worse(rule, episode, verdict):
+            episode = replace(episode, over=None, proven=None)  # what is older than that raises nothing anyway
+        elif episode.over is not None and at <= episode.over and not _is_worse(rule, episode, entry):
             return episode, "same-episode" if breached else "within-limits"
         if rule.active is not None and not rule.active.covers(observation.measured_at.astimezone(self.plan.zone)):
             return episode, "inactive-hours" if breached else "within-limits"
@@ -330,6 +331,7 @@ class _Turn:
             severity=rule.severity if medical or RANK[rule.severity] < RANK["critical"] else "warning",
             plan_version=rule.plan_version,
             over=before.over,
+            proven=before.proven,
         )
         if _is_held(rule, episode):
             return episode, "persisting"
@@ -340,8 +342,14 @@ class _Turn:
     def _follow(self, rule: Rule, episode: Episode, entry: Entry, arrived: int) -> tuple[Episode, Why | None]:
         """An open episode and one more reading."""
         key, verdict = entry[:2], entry[2]
-        counts = self.now - key[0] <= rule.fresh_for and key[0] > (episode.over or 0)
-        if verdict & _BREACH and verdict & _MEDICAL and counts and not episode.medical:
+        fresh = self.now - key[0] <= rule.fresh_for
+        if (
+            verdict & _BREACH
+            and verdict & _MEDICAL
+            and fresh
+            and not episode.medical
+            and key[0] > (episode.proven or 0)
+        ):
             episode = self._worsen(rule, episode)
         if episode.stage == "confirming" and rule.confirm is not None:
             return self._answer(rule, episode, rule.confirm, entry, arrived)
@@ -364,7 +372,8 @@ class _Turn:
         newer = (at, name) > episode.last
         in_time = abs(at - episode.opened[0]) <= confirm.within or 0 <= at - episode.arrived <= confirm.within
         if verdict & _BREACH:
-            if name in episode.counted or not (in_time or newer):
+            settled = episode.over is not None and at <= episode.over
+            if name in episode.counted or settled or not (in_time or newer):
                 return episode, "same-episode"
             if not in_time and not confirm.ask_again:
                 return self._open(rule, episode, (entry,), arrived)
@@ -423,7 +432,8 @@ class _Turn:
     def _end(self, episode: Episode, signal: Signal, at: int, outcome: Literal["resolved", "not-confirmed"]) -> Episode:
         if episode.alert is not None:
             self._publish(episode, None, state="resolved", outcome=outcome, resolved_at=_moment(at))
-        return Episode(stage=TRANSITIONS[episode.stage, signal], over=at, medical=episode.medical)
+        stage = TRANSITIONS[episode.stage, signal]
+        return Episode(stage=stage, over=at, proven=at if episode.medical else episode.proven)
 
     def _raise(self, rule: Rule, episode: Episode, *, tell: bool) -> Episode:
         """The first version of an episode's alert; its id is made from the reading that raised it."""
@@ -523,9 +533,11 @@ def _is_held(rule: Rule, episode: Episode) -> bool:
     return episode.stage == "confirming" and rule.confirm is not None and not rule.confirm.ask_again
 
 
-def _is_worse(rule: Rule, over: Episode, verdict: int) -> bool:
-    """True when a medical device shows what an episode that is over had from auxiliary ones only."""
-    return bool(verdict & _BREACH and verdict & _MEDICAL) and not over.medical and rule.severity == "critical"
+def _is_worse(rule: Rule, over: Episode, entry: Entry) -> bool:
+    """True when a medical device shows what episodes that are over had from auxiliary ones only."""
+    at, _, verdict = entry
+    medical = bool(verdict & _BREACH and verdict & _MEDICAL)
+    return medical and rule.severity == "critical" and at > (over.proven or 0)
 
 
 def _newest(episode: Episode) -> int:
