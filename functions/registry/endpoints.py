@@ -8,7 +8,7 @@ from domain.delivery import Attempt, Lane, Row, webhook_id
 from domain.enrolment import Endpoint
 from domain.rendering import render
 from domain.request import EndpointBody
-from functions.registry import service
+from functions.registry import receiving
 from functions.registry.access import Routes, allow
 from functions.registry.answers import answer, nothing, page
 from functions.registry.wiring import clock, wired
@@ -52,7 +52,7 @@ def _delivery(of: Lane, row: Row) -> dict[str, Any]:
 
 @routes.put("/v1/endpoints/<endpoint>", middlewares=allow("endpoints"))
 def put_endpoint(endpoint: str) -> Response[str]:
-    put = service.put_endpoint(
+    put = receiving.put_endpoint(
         routes.organisation,
         endpoint,
         routes.body(EndpointBody),
@@ -70,13 +70,13 @@ def put_endpoint(endpoint: str) -> Response[str]:
 
 @routes.get("/v1/endpoints/<endpoint>", middlewares=allow("endpoints"))
 def get_endpoint(endpoint: str) -> Response[str]:
-    found = service.enrolled_endpoint(routes.organisation, endpoint, registry=wired().registry)
+    found = receiving.enrolled_endpoint(routes.organisation, endpoint, registry=wired().registry)
     return answer(_shown(found), version=found.version)
 
 
 @routes.delete("/v1/endpoints/<endpoint>", middlewares=allow("endpoints"))
 def delete_endpoint(endpoint: str) -> Response[str]:
-    service.delete_endpoint(
+    receiving.delete_endpoint(
         routes.organisation,
         endpoint,
         if_match=routes.if_match(),
@@ -88,7 +88,7 @@ def delete_endpoint(endpoint: str) -> Response[str]:
 
 @routes.get("/v1/endpoints/<endpoint>/attempts", middlewares=allow("endpoints"))
 def get_attempts(endpoint: str) -> Response[str]:
-    found = service.enrolled_endpoint(routes.organisation, endpoint, registry=wired().registry)
+    found = receiving.enrolled_endpoint(routes.organisation, endpoint, registry=wired().registry)
     asked = wired().deliveries.recent_attempts(
         found.organisation, found.id, cursor=routes.text("cursor"), limit=routes.limit()
     )
@@ -97,8 +97,8 @@ def get_attempts(endpoint: str) -> Response[str]:
 
 @routes.get("/v1/endpoints/<endpoint>/deliveries", middlewares=allow("endpoints"))
 def get_deliveries(endpoint: str) -> Response[str]:
-    found = service.enrolled_endpoint(routes.organisation, endpoint, registry=wired().registry)
-    asked = service.logged(
+    found = receiving.enrolled_endpoint(routes.organisation, endpoint, registry=wired().registry)
+    asked = receiving.logged(
         found,
         shard=routes.text("shard"),
         after=routes.text("cursor") or routes.text("after"),
