@@ -17,7 +17,6 @@ from adapters import aws
 from local import emulator
 from local.deploy import deploy, synthesised
 from local.emulator import CREDENTIALS, REGION, ROOT, STACK_FILE, Emulator
-from local.patches import PATCHES
 from local.provision import Thing, provision
 from mis_sim.server import Receiver
 from ops.organisation import Credentials, StackOutputs, add_organisation
@@ -146,7 +145,7 @@ def running_cloud(state: Path = STATE, say: Callable[[str], None] = print) -> It
     """
     assembly = synthesised(say)
     with (
-        emulator.running(state, PATCHES, say=say) as running,
+        emulator.running(state, say=say) as running,
         _environment(running.environment),
         mis_sim.server.start(database=running.folder / "mis.sqlite") as mis,
     ):

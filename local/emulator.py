@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,11 +65,12 @@ class Emulator:
 
 
 @contextlib.contextmanager
-def running(state: Path, patches: Iterable[str], *, say: Callable[[str], None] = print) -> Iterator[Emulator]:
+def running(state: Path, *, patched: bool = True, say: Callable[[str], None] = print) -> Iterator[Emulator]:
     """A fresh emulator whose files are all in the folder `state`/cloud, which is removed at the end, as is the file
     `state`/stack.json that points there.
 
-    One at a time in a `state` folder. Raises LocalProblem when another runs there, or when it does not come up.
+    One at a time in a `state` folder; `patched` as local.patches has it, or MiniStack as it is. Raises LocalProblem
+    when another runs there, or when it does not come up.
     """
     state.mkdir(parents=True, exist_ok=True)
     folder = state.resolve() / FOLDER
@@ -77,7 +78,7 @@ def running(state: Path, patches: Iterable[str], *, say: Callable[[str], None] =
         clear(state)
         for last in (False, False, True):
             try:
-                with _started(folder, list(patches), say) as emulator:
+                with _started(folder, patched, say) as emulator:
                     yield emulator
                     return
             except _PortLost:
@@ -86,7 +87,7 @@ def running(state: Path, patches: Iterable[str], *, say: Callable[[str], None] =
 
 
 @contextlib.contextmanager
-def _started(folder: Path, patches: list[str], say: Callable[[str], None]) -> Iterator[Emulator]:
+def _started(folder: Path, patched: bool, say: Callable[[str], None]) -> Iterator[Emulator]:
     http = free_port(HTTP_PORT, "the AWS API", say)
     mqtt = free_port(MQTT_PORT, "MQTT", say)
     emulator = Emulator(f"http://{HOST}:{http}", HOST, mqtt, folder)
@@ -96,7 +97,7 @@ def _started(folder: Path, patches: list[str], say: Callable[[str], None]) -> It
     with emulator.log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "local.server", "--folder", str(folder), "--parent", str(read)]
-            + [f"--patch={name}" for name in patches],
+            + ([] if patched else ["--bare"]),
             cwd=ROOT,
             env=_environment(folder, http, mqtt),
             stdin=subprocess.DEVNULL,
@@ -143,7 +144,6 @@ def _environment(folder: Path, http: int, mqtt: int) -> dict[str, str]:
         "TMPDIR": str(temporary),
         "STATE_DIR": str(folder / "state"),
         "S3_DATA_DIR": str(folder / "s3"),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "MINISTACK_EDITION": str(folder),  # by which we know that it is ours that answers
         "AUTH": "true",

@@ -35,7 +35,7 @@ class PatchDoesNotFit(RuntimeError):
 
 @dataclass(frozen=True)
 class Patch:
-    """`name` as on the command line, `reason` the failure that it answers, `apply` puts it into this process."""
+    """`reason` is the failure that it answers; `apply` puts it into this process."""
 
     name: str
     reason: str
@@ -269,10 +269,10 @@ def _too_old(record: Record, mapping: Mapping) -> bool:
     return oldest > 0 and time.time() - created > oldest
 
 
-def apply(names: Iterator[str] | list[str]) -> None:
-    """Put the named patches into this process; before the server starts.
+def apply() -> None:
+    """Put all patches into this process, before the server starts.
 
-    Raises KeyError for a name that is no patch, PatchDoesNotFit when MiniStack is not the one it was written for.
+    Raises PatchDoesNotFit when MiniStack is not the one that they were written for.
     """
-    for name in names:
-        PATCHES[name].apply()
+    for patch in PATCHES.values():
+        patch.apply()

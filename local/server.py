@@ -32,10 +32,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--parent", type=int, required=True)
-    parser.add_argument("--patch", action="append", default=[])
+    parser.add_argument("--bare", action="store_true", help="MiniStack as it is, without our patches")
     arguments = parser.parse_args()
     threading.Thread(target=end_with_parent, args=(arguments.parent, arguments.folder), daemon=True).start()
-    patches.apply(arguments.patch)
+    if not arguments.bare:
+        patches.apply()
     sys.argv = ["ministack"]
     app.main()
 

@@ -22,7 +22,7 @@ from local import emulator
 from tests.local.small_cloud import SmallCloud
 
 state = Path(sys.argv[1])
-with emulator.running(state, [], say=lambda _: None) as running:
+with emulator.running(state, patched=False, say=lambda _: None) as running:
     cloud = SmallCloud(running, state, 5)
     name, _ = cloud.function("silent")
     cloud.client("lambda").invoke(FunctionName=name, Payload=b"{}")
@@ -69,12 +69,16 @@ def test_no_process_and_no_file_is_left(tmp_path: Path, ending: signal.Signals |
 @pytest.mark.e2e
 def test_taken_ports_and_a_second_cloud_in_one_folder(tmp_path: Path) -> None:
     said: list[str] = []
-    with taken(emulator.HTTP_PORT), taken(emulator.MQTT_PORT), emulator.running(tmp_path, [], say=said.append) as it:
+    with (
+        taken(emulator.HTTP_PORT),
+        taken(emulator.MQTT_PORT),
+        emulator.running(tmp_path, patched=False, say=said.append) as it,
+    ):
         assert SmallCloud(it, tmp_path, 1).client("sts").get_caller_identity()["Account"] == "000000000000"
         assert [f"Port {port} is taken" in line for port, line in zip((4566, 8883), said, strict=True)] == [True, True]
         with (
             pytest.raises(emulator.LocalProblem, match=r"already running in .*: stop it with `make down`"),
-            emulator.running(tmp_path, []),
+            emulator.running(tmp_path),
         ):
             pass
 
