@@ -74,16 +74,16 @@ def running(state: Path, *, patched: bool = True, say: Callable[[str], None] = p
     """
     state.mkdir(parents=True, exist_ok=True)
     folder = state.resolve() / FOLDER
-    with alone(state):
+    with alone(state), contextlib.ExitStack() as stack:
         clear(state)
         for last in (False, False, True):
             try:
-                with _started(folder, patched, say) as emulator:
-                    yield emulator
-                    return
+                emulator = stack.enter_context(_started(folder, patched, say))
+                break
             except _PortLost:
                 if last:
                     raise
+        yield emulator
 
 
 @contextlib.contextmanager

@@ -214,6 +214,8 @@ def _read_stream(mapping: Mapping) -> None:
             return
         wanted = lambda_svc._apply_filter_criteria(records, mapping)
         result = lambda_svc._execute_function(function, {"Records": wanted}) if wanted else {}
+        if result.get("log"):
+            lambda_svc.logger.info("stream: %s said:\n%s", mapping["FunctionName"], result["log"])
         done = _done(records, result, mapping)
         if done == len(records):
             _advance(mapping, done)
