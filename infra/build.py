@@ -104,7 +104,7 @@ def install(target: Target, packages: Path) -> None:
     done = subprocess.run(  # noqa: S603 - our own pinned tool
         [
             str(uv) if uv.exists() else "uv",
-            *("pip", "install", "--quiet", "--no-config", "--require-hashes", "--only-binary", ":all:"),
+            *("pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:"),
             *("--python-platform", _PLATFORMS[target.architecture], "--python-version", target.python),
             *("--target", str(packages), "--no-deps", "--link-mode", "copy", "-r", str(LOCK)),
         ],
@@ -119,16 +119,22 @@ def install(target: Target, packages: Path) -> None:
 
 
 def prune(packages: Path) -> None:
-    """Leave out what no function loads: what the runtime brings, tests, scripts, stubs, installation records."""
-    for path in sorted(packages.rglob("*"), reverse=True):
-        inside = path.relative_to(packages)
-        kept = path.name in {"METADATA", "WHEEL"} if inside.parts[0].endswith(".dist-info") else True
-        if inside.parts[0] in {"bin", *_RUNTIME_BRINGS} or (path.name in {"tests", "__pycache__"} and path.is_dir()):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        elif path.is_file() and (
-            not kept or path.suffix in {".pyi", ".pyx", ".pxd", ".c", ".h"} or path.name == ".lock"
-        ):
+    """Leave out what no function loads."""
+    for path in files(packages):
+        if is_unused(path.relative_to(packages)):
             path.unlink()
+
+
+def is_unused(path: Path) -> bool:
+    """What the runtime brings, tests, scripts, stubs, records of the installation, the page of an API's explorer."""
+    top = path.parts[0]
+    return (
+        top in {"bin", ".lock", *_RUNTIME_BRINGS}
+        or (top.endswith(".dist-info") and path.name not in {"METADATA", "WHEEL"})
+        or not {"tests", "__pycache__"}.isdisjoint(path.parts)
+        or path.suffix in {".pyi", ".pyx", ".pxd", ".c", ".h"}
+        or path.name.startswith("swagger-ui")
+    )
 
 
 def interpreter_of(target: Target) -> str | None:

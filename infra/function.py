@@ -93,7 +93,9 @@ class PythonFunction(lambda_.Function):
                 **{f"PMA_{name.upper()}": value for name, value in settings.items()},
             },
         )
-        self._role = role
+        self.own_role = role
+        self.label = concurrency
+        self.reads_streams = False
         self._reserved = stage.concurrency[concurrency]
         self.may(["logs:CreateLogStream", "logs:PutLogEvents"], group.log_group_arn)
         runtime.alarms.on_function(self, timeout=timeout)
@@ -107,7 +109,7 @@ class PythonFunction(lambda_.Function):
         self.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
         if because is not None:
             for resource in resources:
-                accept_wildcard(self._role, resource, because)
+                accept_wildcard(self.own_role, resource, because)
 
     def uses(self, table: dynamodb.ITable, *operations: str) -> None:
         """Allow these operations on a table: never Scan, by which one organisation would read another (R82)."""
@@ -135,6 +137,7 @@ class PythonFunction(lambda_.Function):
     ) -> None:
         """From the oldest record on, a poison record cut out by halving and set aside in `failed` (R39, R42)."""
         stream = table.table_stream_arn
+        self.reads_streams = True
         if stream is None:
             raise ValueError(f"{table.node.path} has no stream to read")
         self.may(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], stream)

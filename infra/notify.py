@@ -29,6 +29,7 @@ class Notify(Construct):
         contacts_key: kms.Key,
     ) -> None:
         super().__init__(scope, construct_id)
+        openers = []
         for name, concurrency, queue in (
             ("Critical", "notify-critical", critical),
             ("Ordinary", "notify-ordinary", ordinary),
@@ -47,6 +48,7 @@ class Notify(Construct):
                     "contacts_key": contacts_key.key_arn,
                 },
             )
+            openers.append(function.own_role.role_arn)
             function.reads_queue(queue)
             function.uses(registry, "BatchGetItem")
             function.uses(alerts, "BatchGetItem", "UpdateItem")
@@ -62,6 +64,16 @@ class Notify(Construct):
             function.add_to_role_policy(
                 iam.PolicyStatement(actions=["sns:Publish"], not_resources=[f"arn:{Aws.PARTITION}:sns:*:*:*"])
             )
+        # Nobody else opens contacts whatever their own policies allow, an administrator included (P1).
+        contacts_key.add_to_resource_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["kms:Decrypt", "kms:ReEncryptFrom"],
+                resources=["*"],
+                conditions={"ArnNotEquals": {"aws:PrincipalArn": openers}},
+            )
+        )
 
 
 def _sns(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Rules that the synthesised template must keep and that no public linter sees: T1-T20 of docs/cases.md and kin.
+"""Rules that the synthesised template must keep and that no public linter sees, by the ids of CONTRIBUTING.md.
 
 A rule takes the template as CloudFormation has it and returns what breaks it, a sentence each. `broken` runs all;
 `infra.app` refuses to synthesise a template that breaks one, and each has a planted breach in tests/infra.
@@ -452,6 +452,14 @@ def only_notify_opens_contacts(template: Template) -> list[str]:
         role: {"dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Encrypt"} for role in roles_of(template, "registry")
     }
     found = []
+    key_policy = template["Resources"][key[0]]["Properties"]["KeyPolicy"]
+    denied = [
+        {target(one) for one in statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]}
+        for statement in key_policy["Statement"]
+        if statement["Effect"] == "Deny" and {"kms:Decrypt", "kms:ReEncryptFrom"} <= {*listed(statement["Action"])}
+    ]
+    if denied != [roles_of(template, "notify")]:
+        found.append(f"{key[0]}: an administrator may open contacts")
     for role, statement in statements(template):
         about = {target(resource) for resource in listed(statement.get("Resource"))}
         if about & {*table, *key}:

@@ -7,6 +7,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.alarms import Alarms
+from infra.dashboard import Dashboard
 from infra.devices import Devices
 from infra.evaluate import Evaluate
 from infra.export import Export
@@ -113,6 +114,7 @@ class Pma(Stack):
             contacts_key=keys.contacts,
             deliveries=storage.deliveries,
         )
+        Dashboard(self, "Dashboard", name=stage.stack, rule=stage.rule, chain=self)
 
         for name, value in {
             "ApiUrl": registry.api.api_endpoint,

@@ -329,6 +329,12 @@ def evaluate_reads_contacts(template: Template) -> None:
     may(template, "Evaluate", "dynamodb:GetItem", resource={"Fn::GetAtt": [table, "Arn"]})
 
 
+@breach("F11", "an administrator may open contacts")
+def a_key_that_obeys_any_policy(template: Template) -> None:
+    key = first(template, "AWS::KMS::Key", "KeysContacts")["KeyPolicy"]
+    key["Statement"] = [one for one in key["Statement"] if one["Effect"] == "Allow"]
+
+
 @breach("F11", "is not found by its name")
 def contacts_that_are_gone(template: Template) -> None:
     template["Resources"] = {name: one for name, one in template["Resources"].items() if "Contacts" not in name}

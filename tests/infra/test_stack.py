@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as SUPPORTED
 
+from infra.app import ROOT
 from infra.rules import ACCOUNT_CONCURRENCY, STATEFUL, UNRESERVED, Template, of_type, text
 from infra.stage import DEV, PROD, STAGES
 from tests.infra.conftest import TemplateOf
@@ -107,6 +109,13 @@ def test_the_outputs_that_operators_and_provisioning_read(synthesised: TemplateO
         *("IotPolicyName", "ThingTypeName", "TopicRuleName", "TopicPrefix", "OrganisationTopicPrefix"),
         *("OperatorsTopic", "ArchiveBucket"),
     }
+
+
+def test_t15_every_page_that_an_alarm_names_is_in_the_runbook(synthesised: TemplateOf) -> None:
+    alarms = of_type(synthesised("prod"), "AWS::CloudWatch::Alarm")
+    named = {alarm["AlarmDescription"].rpartition(" See ")[2] for _, alarm in alarms}
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert named == {f"docs/runbook.md#{heading}" for heading in headings}
 
 
 def test_r20_basic_ingest_is_addressed_by_the_rules_name(synthesised: TemplateOf) -> None:
