@@ -7,8 +7,9 @@ from typing import Any
 
 from domain.alert import Alert
 from domain.care_plan import PlanVersion
-from domain.enrolment import Assignment, Consent, Device, Endpoint, Subject
+from domain.enrolment import Assignment, Consent, Device, Endpoint, Organisation, Subject
 from domain.identity import deterministic_id
+from domain.notification import Notice
 from domain.observation import Observation
 from domain.profile import DeviceProfile
 from domain.reading import Arrival
@@ -210,3 +211,28 @@ def a_profile(**changes: Any) -> DeviceProfile:
         },
     }
     return DeviceProfile.model_validate(facts | changes)
+
+
+def an_organisation(**changes: Any) -> Organisation:
+    facts: dict[str, Any] = {
+        "id": ORGANISATION,
+        "name": "Clinic A",
+        "topic": "arn:aws:sns:eu-central-1:123456789012:pma-local-org-clinic-a",
+        "created_at": datetime(2026, 11, 1, tzinfo=UTC),
+    }
+    return Organisation(**facts | changes)
+
+
+def a_notice(**changes: Any) -> Notice:
+    """The order to tell patient and doctor of the first version of a critical alert."""
+    facts: dict[str, Any] = {
+        "organisation": ORGANISATION,
+        "subject": SUBJECT,
+        "alert": "alert-1",
+        "version": 1,
+        "severity": "critical",
+        "roles": ("patient", "doctor"),
+        "step": "raised",
+        "received_at": NOW,
+    }
+    return Notice(**facts | changes)

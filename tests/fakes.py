@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from adapters.observations import row_key
-from domain.alert import Alert
+from domain.alert import Alert, Monitored, State, dump, load
 from domain.delivery import Answer, Attempt, Lane, Parcel, Progress, Reference, Row
-from domain.enrolment import Assignment, Device, Endpoint, Holding, Subject
+from domain.enrolment import Assignment, Device, Endpoint, Holding, Organisation, Subject
 from domain.errors import LostRace
 from domain.identity import Identity
+from domain.notification import Contact, Contacts, Notice, Standing, Words
 from domain.observation import Observation
 from domain.quarantine import SetAside
 from domain.reading import Arrival
@@ -307,3 +308,94 @@ class FakeEnrolled:
         if (before.version if before else 0) != thing.version - 1:
             raise LostRace("another version is there")
         self.kept[key] = thing
+
+
+# alert
+
+
+@dataclass
+class FakeEpisodes:
+    """adapters.alerts.Episodes in memory. `rivals` are what others do just before each write, one after the other."""
+
+    known: dict[tuple[str, str], Monitored] = field(default_factory=dict)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    notices: list[Alert] = field(default_factory=list)
+    writes: list[int] = field(default_factory=list)
+    reads: int = 0
+    rivals: list[Callable[[], object]] = field(default_factory=list)
+
+    def read(self, subjects: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Monitored]:
+        self.reads += 1
+        return {who: self.known.get(who) or Monitored(None, (), State(), 0) for who in subjects}
+
+    def write(
+        self,
+        who: tuple[str, str],
+        state: State,
+        alerts: Sequence[Alert],
+        *,
+        after: int,
+        now: datetime,
+        received_at: datetime,
+    ) -> None:
+        if self.rivals:
+            self.rivals.pop(0)()
+        here = self.read([who])[who]
+        if here.version != after:
+            raise LostRace("another write came first")
+        self.known[who] = replace(here, state=load(dump(state)), version=after + 1)
+        self.alerts |= {alert.id: alert for alert in alerts}
+        self.notices += [alert for alert in alerts if alert.told]
+        self.writes.append(len(alerts))
+
+
+@dataclass
+class FakeQueues:
+    """adapters.outbox.Queues; `refused` are the indices that it does not take."""
+
+    refused: Collection[int] = ()
+    sent: list[Notice] = field(default_factory=list)
+
+    def send(self, notices: Sequence[Notice]) -> set[int]:
+        self.sent += [notice for at, notice in enumerate(notices) if at not in self.refused]
+        return {at for at in range(len(notices)) if at in self.refused}
+
+
+@dataclass
+class FakeOutbox:
+    """adapters.outbox.Outbox for one notice; `told` None: its row is gone."""
+
+    subject: Subject | None = None
+    organisation: Organisation | None = None
+    told: dict[str, datetime] | None = field(default_factory=dict)
+
+    def standing(self, notice: Notice) -> Standing:
+        return Standing(self.subject, self.organisation, None if self.told is None else frozenset(self.told))
+
+    def mark(self, notice: Notice, told: Collection[str], at: datetime) -> None:
+        assert self.told is not None
+        self.told |= dict.fromkeys(told, at)
+
+
+@dataclass
+class FakeOpener:
+    """adapters.contacts.ContactOpener with the same contacts for everybody."""
+
+    contacts: Contacts
+    opened: int = 0
+
+    def open(self, organisation: str, subject: str) -> Contacts:
+        self.opened += 1
+        return self.contacts
+
+
+@dataclass
+class FakeNotifier:
+    """adapters.notifier.Notifier; `answer` may raise for a contact."""
+
+    answer: Callable[[Contact], object] = lambda _: None
+    published: list[tuple[Contact, Words]] = field(default_factory=list)
+
+    def publish(self, words: Words, contact: Contact) -> None:
+        self.answer(contact)
+        self.published.append((contact, words))

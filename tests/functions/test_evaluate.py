@@ -1,0 +1,270 @@
+"""Evaluate: a batch of the stream into episodes and alerts, each subject by itself."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from adapters.alerts import Alerts, alert_key
+from adapters.aws import client as aws_client
+from adapters.care_plans import CarePlans
+from adapters.dynamodb import decode_item, encode_item
+from adapters.environment import variable
+from adapters.observations import to_item
+from adapters.programmes import programmes
+from adapters.registry import from_subject
+from domain.alert import CARE_PLAN, Monitored, State
+from domain.care_plan import PlanVersion
+from domain.enrolment import Consent, Subject
+from domain.observation import Observation
+from functions.evaluate import handler
+from functions.evaluate.service import Inserted, Outcome, evaluate
+from tests.builders import NOW, ORGANISATION, SUBJECT, a_plan_version, a_rule, a_subject, an_observation
+from tests.fakes import FakeEpisodes
+from tests.in_process import REGION, Context, environment, make_tables
+
+WHO = (ORGANISATION, SUBJECT)
+OTHER = (ORGANISATION, "S-OTHER")
+MINUTE = timedelta(minutes=1)
+HIGH = a_rule(id="high", severity="warning", when={"at_or_above": {"value": 135, "unit": "mm[Hg]"}})
+
+
+def monitored(subject: Subject | None = None, *plans: PlanVersion) -> Monitored:
+    return Monitored(subject or a_subject(), plans or (a_plan_version(),), State(), 0)
+
+
+def a_pressure(systolic: int, minute: float = 0, subject: str = SUBJECT, **changes: Any) -> Observation:
+    at = NOW + (minute - 30) * MINUTE
+    values = {"systolic": Decimal(systolic), "diastolic": Decimal(70)}
+    return an_observation(**{"values": values, "subject": subject, "measured_at": at, "received_at": at} | changes)
+
+
+def inserted(*readings: Observation) -> list[Inserted]:
+    def reader(one: Observation) -> Callable[[], Observation]:
+        return lambda: one
+
+    return [Inserted(str(n), (one.organisation, one.subject), reader(one)) for n, one in enumerate(readings)]
+
+
+def run(episodes: FakeEpisodes, rows: Sequence[Inserted], now: datetime = NOW) -> Outcome:
+    return evaluate(rows, episodes=episodes, programmes=programmes(), now=now)
+
+
+def test_a_breach_becomes_an_alert_and_an_order_to_tell() -> None:
+    episodes = FakeEpisodes({WHO: monitored()})
+    outcome = run(episodes, inserted(a_pressure(190)))
+    assert [(one.rule, one.tell) for one in episodes.notices] == [("sbp-crisis", ("patient", "doctor"))]
+    assert dict(outcome.counts) == {"readings": 1, "told": 1, "alerts": 1, "notices": 1}
+    assert (outcome.to_retry, outcome.failures) == ([], [])
+
+
+def test_where_nothing_changes_nothing_is_written() -> None:
+    episodes = FakeEpisodes({WHO: monitored()})
+    outcome = run(episodes, inserted(*(a_pressure(120, minute) for minute in range(10))))
+    assert (episodes.writes, episodes.reads) == ([], 1)
+    assert outcome.counts["within-limits"] == 10
+
+
+def test_all_of_a_subjects_readings_are_one_write() -> None:
+    episodes = FakeEpisodes({WHO: monitored()})
+    run(episodes, inserted(a_pressure(190, 1), a_pressure(120, 2), a_pressure(195, 3)))
+    assert len(episodes.writes) == 1
+    assert [one.state for one in episodes.alerts.values()] == ["resolved", "active"]
+    assert len(episodes.notices) == 2
+
+
+def test_r33_more_alerts_than_a_transaction_takes_are_more_writes() -> None:
+    episodes = FakeEpisodes({WHO: monitored()})
+    outcome = run(episodes, inserted(*(a_pressure(190 if n % 2 else 120, n / 10) for n in range(200))))
+    assert len(episodes.notices) == 100
+    assert max(episodes.writes) <= 41
+    assert outcome.counts["notices"] == 100
+    assert episodes.known[WHO].version == len(episodes.writes)
+
+
+def test_a_repeated_batch_changes_nothing() -> None:
+    episodes = FakeEpisodes({WHO: monitored()})
+    rows = inserted(a_pressure(190, 1), a_pressure(120, 2), a_pressure(195, 3))
+    run(episodes, rows)
+    run(episodes, rows)
+    assert (len(episodes.writes), len(episodes.notices)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("subject", "why"),
+    [
+        (a_subject(consent=None), "no-consent"),
+        (a_subject(consent=Consent(NOW - 60 * MINUTE, withdrawn_at=NOW)), "no-consent"),
+        (a_subject(consent=Consent(NOW)), "no-consent"),
+        (a_subject(programmes=()), "no-plan"),
+    ],
+    ids=["none given", "R91 withdrawn", "given later", "no programme and no plan"],
+)
+def test_what_may_not_be_judged_is_not(subject: Subject, why: str) -> None:
+    episodes = FakeEpisodes({WHO: Monitored(subject, (), State(), 0)})
+    outcome = run(episodes, inserted(a_pressure(250)))
+    assert (episodes.writes, outcome.counts[why]) == ([], 1)
+
+
+def test_a_reading_of_somebody_whom_nobody_enrolled_is_not_judged() -> None:
+    assert run(FakeEpisodes(), inserted(a_pressure(250))).counts["no-consent"] == 1
+
+
+def test_r46_each_reading_is_judged_by_the_plan_of_its_time() -> None:
+    early = a_plan_version()
+    late = a_plan_version(HIGH, version=2, effective_from=(NOW - 15 * MINUTE).isoformat())
+    episodes = FakeEpisodes({WHO: monitored(None, early, late)})
+    run(episodes, inserted(a_pressure(140, 10), a_pressure(140, 20)))
+    assert [(one.rule, one.plan_version) for one in episodes.notices] == [("high", "2")]
+
+
+def test_a_subject_without_a_plan_is_judged_by_its_programme() -> None:
+    episodes = FakeEpisodes({WHO: Monitored(a_subject(), (), State(), 0)})
+    run(episodes, inserted(a_pressure(190)))
+    assert [one.plan_version for one in episodes.notices] == ["hypertension@1"]
+
+
+def test_r45_a_plan_that_does_not_read_is_told_and_templates_judge() -> None:
+    broken = PlanVersion(3, "doc-12", NOW - 99 * MINUTE, NOW, "{}")
+    episodes = FakeEpisodes({WHO: monitored(None, broken)})
+    run(episodes, inserted(a_pressure(190)))
+    assert {(one.rule, one.plan_version) for one in episodes.notices} == {
+        (CARE_PLAN, "3"),
+        ("systolic-crisis", "hypertension@1"),
+    }
+
+
+def test_r50_who_loses_a_race_reads_again_and_both_are_heard() -> None:
+    episodes = FakeEpisodes({WHO: monitored()})
+    episodes.rivals = [lambda: run(episodes, inserted(a_pressure(195, 2)))]
+    outcome = run(episodes, inserted(a_pressure(190, 1)))
+    assert outcome.to_retry == []
+    assert len(episodes.notices) == 1
+    assert len(episodes.alerts) == 1
+
+
+def test_who_loses_every_race_is_retried_from_its_first_reading() -> None:
+    episodes = FakeEpisodes({WHO: monitored(), OTHER: monitored(a_subject(id="S-OTHER"))})
+
+    def rival() -> None:
+        here = episodes.known[WHO]
+        episodes.known[WHO] = Monitored(here.subject, here.plans, here.state, here.version + 1)
+
+    episodes.rivals = [rival] * 5
+    outcome = run(episodes, inserted(a_pressure(190, 1), a_pressure(191, 2), a_pressure(190, 1, subject="S-OTHER")))
+    assert (outcome.to_retry, outcome.failures) == (["0"], ["LostRace"])
+    assert [one.subject for one in episodes.notices] == ["S-OTHER"]
+
+
+def poison() -> Observation:
+    raise KeyError("measured_at")
+
+
+def test_r39_a_row_that_cannot_be_read_stops_its_subject_alone() -> None:
+    episodes = FakeEpisodes({WHO: monitored(), OTHER: monitored(a_subject(id="S-OTHER"))})
+    rows = inserted(a_pressure(190, 1), a_pressure(190, 1, subject="S-OTHER"))
+    outcome = run(episodes, [Inserted("before", WHO, rows[0].read), Inserted("poison", WHO, poison), rows[1]])
+    assert (outcome.to_retry, outcome.failures) == (["before"], ["KeyError"])
+    assert [one.subject for one in episodes.notices] == ["S-OTHER"]
+
+
+class OnePoisoned(FakeEpisodes):
+    """Reading WHO fails, alone or with others."""
+
+    def read(self, subjects: Any) -> dict[tuple[str, str], Monitored]:
+        wanted = list(subjects)
+        if WHO in wanted:
+            raise ValueError("state of format 9")
+        return super().read(wanted)
+
+
+def test_r39_a_subject_stored_so_that_it_cannot_be_read_stops_alone() -> None:
+    episodes = OnePoisoned({OTHER: monitored(a_subject(id="S-OTHER"))})
+    outcome = run(episodes, inserted(a_pressure(190, 1), a_pressure(190, 1, subject="S-OTHER")))
+    assert (outcome.to_retry, outcome.failures) == (["0"], ["ValueError"])
+    assert [one.subject for one in episodes.notices] == ["S-OTHER"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([0, 1, 2]), max_size=12), st.sets(st.sampled_from([0, 1, 2])))
+def test_r22_exactly_the_subjects_that_fail_are_retried_from_their_first(whose: list[int], bad: set[int]) -> None:
+    names = [f"S-{n}" for n in range(3)]
+    episodes = FakeEpisodes({(ORGANISATION, name): monitored(a_subject(id=name)) for name in names})
+    rows = [
+        Inserted(
+            str(at),
+            (ORGANISATION, names[n]),
+            poison if n in bad else inserted(a_pressure(190, at, subject=names[n]))[0].read,
+        )
+        for at, n in enumerate(whose)
+    ]
+    expected = {str(whose.index(n)) for n in bad if n in whose}
+    assert set(run(episodes, rows).to_retry) == expected
+    assert {one.subject for one in episodes.notices} == {names[n] for n in whose if n not in bad}
+
+
+# the handler, over tables in memory
+
+
+@pytest.fixture
+def dynamodb() -> Iterator[Any]:
+    settings_ = {variable("alerts_table"): "alerts", variable("registry_table"): "registry"}
+    credentials = {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t"}
+    with environment(settings_ | credentials), mock_aws():
+        handler.wired.cache_clear()
+        client = boto3.client("dynamodb", region_name=REGION)
+        make_tables(client, ("registry", "alerts"))
+        client.put_item(TableName="registry", Item=encode_item(from_subject(a_subject())))
+        CarePlans(client, "registry").put(*WHO, a_plan_version())
+        yield client
+        handler.wired.cache_clear()
+    aws_client.cache_clear()
+
+
+def records(*readings: Observation, name: str = "INSERT") -> dict[str, Any]:
+    def record(number: int, one: Observation) -> dict[str, Any]:
+        key = f"{one.organisation}#{one.subject}", f"{one.kind}#2026-11-22T08:59:00Z#{one.id}"
+        image = encode_item(to_item(key, one, expires_at=NOW))
+        keys = {part: image[part] for part in ("pk", "sk")}
+        return {"eventName": name, "dynamodb": {"Keys": keys, "NewImage": image, "SequenceNumber": str(number)}}
+
+    return {"Records": [record(number, one) for number, one in enumerate(readings)]}
+
+
+def test_a_stream_record_becomes_a_stored_alert(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler, "clock", lambda: NOW)
+    event = records(a_pressure(120, 1), a_pressure(190, 2))
+    assert handler.handle(event, Context()) == {"batchItemFailures": []}
+    items = dynamodb.scan(TableName="alerts")["Items"]
+    assert sorted(item["sk"]["S"].partition("#")[0] for item in items) == ["alert", "outbox", "state"]
+    name = next(decode_item(item)["id"] for item in items if item["sk"]["S"].startswith("alert#"))
+    (alert,) = Alerts(dynamodb, "alerts").get([alert_key(*WHO, name)]).values()
+    assert (alert.rule, alert.state, alert.observation) == ("sbp-crisis", "active", a_pressure(190, 2).id)
+
+
+@pytest.mark.parametrize("name", ["MODIFY", "REMOVE"])
+def test_r44_only_a_new_row_is_judged(dynamodb: Any, name: str) -> None:
+    handler.handle(records(a_pressure(190), name=name), Context())
+    assert dynamodb.scan(TableName="alerts")["Items"] == []
+
+
+def test_a_row_that_cannot_be_read_is_handed_back(
+    dynamodb: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(handler, "clock", lambda: NOW)
+    event = records(a_pressure(190, 1), a_pressure(190, 2, subject="S-OTHER"))
+    del event["Records"][1]["dynamodb"]["NewImage"]["measured_at"]
+    assert handler.handle(event, Context()) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    (logged,) = (vars(record) for record in caplog.records if record.name == "evaluate")
+    assert logged["failures"] == ["KeyError"]
+    assert not any(secret in repr(logged) for secret in (SUBJECT, "S-OTHER"))
+
+
+def test_the_clock_is_aware() -> None:
+    assert handler.clock().tzinfo is not None
