@@ -20,6 +20,8 @@ class Alarms(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey) -> None:
         super().__init__(scope, construct_id)
         self.operators = sns.Topic(self, "Operators", master_key=key, enforce_ssl=True)
+        # A topic with a policy of its own has lost the default one, which let the account's alarms publish (R106).
+        self._let_publish("cloudwatch.amazonaws.com")
         self._action = actions.SnsAction(self.operators)
 
     def on(
@@ -151,14 +153,7 @@ class Alarms(Construct):
 
     def on_cost(self, monthly_usd: int, *, name: str) -> None:
         """A loop that nobody meant shows in the bill first (R109)."""
-        self.operators.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("budgets.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[self.operators.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
-            )
-        )
+        self._let_publish("budgets.amazonaws.com")
         budgets.CfnBudget(
             self,
             "Budget",
@@ -182,4 +177,14 @@ class Alarms(Construct):
                 )
                 for kind, percent in (("ACTUAL", 80), ("FORECASTED", 100))
             ],
+        )
+
+    def _let_publish(self, service: str) -> None:
+        self.operators.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal(service)],
+                actions=["sns:Publish"],
+                resources=[self.operators.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
         )

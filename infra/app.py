@@ -49,14 +49,18 @@ def synthesise(stage: Stage, *, zips: Path, outdir: str | None = None) -> Templa
     return template
 
 
-def main() -> None:
-    name = App().node.try_get_context("stage") or "dev"
+def chosen(name: str, root: Path = ROOT) -> tuple[Stage, Path]:
+    """The stage of that name and the folder of its zips. Raises SystemExit, saying what to do."""
     if name not in STAGES:
-        raise SystemExit(f"There is no stage {name}: say one of {', '.join(STAGES)} (cdk --context stage=dev).")
-    stage = STAGES[name]
-    zips = ROOT / "build" / stage.target.name
+        raise SystemExit(f"There is no stage {name}: say one of {', '.join(STAGES)} (make synth STAGE=dev).")
+    zips = root / "build" / STAGES[name].target.name
     if not (zips / "layer.zip").exists():
-        raise SystemExit(f"{zips} is not built yet: run python -m infra.build --stage {name} first.")
+        raise SystemExit(f"Nothing is built for stage {name} yet: run python -m infra.build --stage {name} first.")
+    return STAGES[name], zips
+
+
+def main() -> None:
+    stage, zips = chosen(App().node.try_get_context("stage") or "dev")
     try:
         synthesise(stage, zips=zips)
     except RulesBroken as problem:

@@ -112,7 +112,7 @@ class Registry(Construct):
         access = logs.LogGroup(
             self, "Access", retention=retention(stage), encryption_key=runtime.log_key, removal_policy=removal
         )
-        default = apigateway.CfnStage(
+        apigateway.CfnStage(
             self,
             "Stage",
             api_id=self.api.http_api_id,
@@ -128,7 +128,6 @@ class Registry(Construct):
                 '"method":"$context.httpMethod","status":"$context.status","ms":"$context.responseLatency"}',
             ),
         )
-        default.node.add_dependency(self.api)
 
     @property
     def issuer(self) -> str:

@@ -409,23 +409,33 @@ def _retained(template: Template, name: str) -> bool:
 def alarms_reach_someone(template: Template) -> list[str]:
     """An action that is reachable, a meaning of silence, and what to do (R105, R106)."""
     found = []
-    topics = dict(of_type(template, "AWS::SNS::Topic"))
-    policies = {name: json.dumps(key["KeyPolicy"]) for name, key in of_type(template, "AWS::KMS::Key")}
+    reachable = {name for name, _ in of_type(template, "AWS::SNS::Topic")} - set(_closed_to_alarms(template))
     for name, alarm in of_type(template, "AWS::CloudWatch::Alarm"):
-        actions = [target(one) for one in alarm.get("AlarmActions", [])]
+        actions = {target(one) for one in alarm.get("AlarmActions", [])}
         if not actions:
             found.append(f"{name}: no action")
+        if not actions <= reachable:
+            found.append(f"{name}: CloudWatch may not publish to the topic or not use its key: the page is never sent")
         if "TreatMissingData" not in alarm:
             found.append(f"{name}: does not say what silence means")
         if not re.search(r"docs/runbook\.md#[a-z-]+$", text(alarm.get("AlarmDescription", ""))):
             found.append(f"{name}: no page of the runbook")
-        found += [
-            f"{name}: CloudWatch may not use the key of {one}, so the page is never sent"
-            for one in actions
-            if one in topics
-            and "cloudwatch.amazonaws.com" not in policies.get(target(topics[one].get("KmsMasterKeyId")), "")
-        ]
     return found
+
+
+def _closed_to_alarms(template: Template) -> Iterator[str]:
+    """Topics whose key or whose own policy, which replaces the default one, does not know CloudWatch."""
+    keys = {name: json.dumps(key["KeyPolicy"]) for name, key in of_type(template, "AWS::KMS::Key")}
+    for name, topic in of_type(template, "AWS::SNS::Topic"):
+        own = [
+            json.dumps(policy["PolicyDocument"])
+            for _, policy in of_type(template, "AWS::SNS::TopicPolicy")
+            if name in map(target, policy["Topics"])
+        ]
+        if "KmsMasterKeyId" in topic:
+            own.append(keys[target(topic["KmsMasterKeyId"])])
+        if not all("cloudwatch.amazonaws.com" in policy for policy in own):
+            yield name
 
 
 @rule("T16")
