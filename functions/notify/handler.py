@@ -2,11 +2,19 @@
 
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    ExceptionInfo,
+    FailureResponse,
+    process_partial_response,
+)
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -22,7 +30,23 @@ from functions.notify.settings import Settings
 
 logger = Logger(service="notify")
 metrics = Metrics(namespace="pma", service="notify")
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+_OURS = f"{Path(__file__).parents[2]}/"
+_FLOORS = ("adapters/", "domain/", "functions/")
+
+
+class Processor(BatchProcessor):
+    """Says which notice failed and where; the traceback itself could hold an address."""
+
+    def failure_handler(self, record: SQSRecord, exception: ExceptionInfo) -> FailureResponse:
+        kind, _, trace = exception
+        frames = [f"{frame.filename.removeprefix(_OURS)}:{frame.lineno}" for frame in extract_tb(trace)]
+        ours = [frame for frame in frames if frame.startswith(_FLOORS)]
+        defect = f"{kind.__name__ if kind else 'Unknown'} at {' '.join(ours)}"
+        logger.error("notice failed", extra={"defect": defect, "message_id": record.message_id})
+        return super().failure_handler(record, exception)
+
+
+processor = Processor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 class Wired(NamedTuple):
