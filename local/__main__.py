@@ -12,7 +12,7 @@ from pathlib import Path
 try:
     from local import emulator
     from local.cloud import ENDPOINT, ORGANISATIONS, STATE, running_cloud
-    from local.emulator import FOLDER, ROOT, STACK_FILE, AlreadyRunning, LocalProblem
+    from local.emulator import FOLDER, ROOT, STACK_FILE, LocalProblem
 except ModuleNotFoundError as missing:
     sys.exit(f"{missing.name} is not installed for {sys.executable}: run `make setup`, or use `make up`.")
 
@@ -22,9 +22,10 @@ _UP_SECONDS, _DOWN_SECONDS = 300, 15
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("command", choices=["up", "down", "serve"], help="serve: as up, but in this process")
-    command = parser.parse_args().command
+    parser.add_argument("--state", type=Path, default=STATE, help="the folder of its files (.local)")
+    said = parser.parse_args()
     try:
-        {"up": up, "down": down, "serve": serve}[command]()
+        {"up": up, "down": down, "serve": serve}[said.command](said.state.resolve())
     except LocalProblem as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -33,14 +34,15 @@ def main() -> int:
     return 0
 
 
-def up(state: Path = STATE) -> None:
+def up(state: Path) -> None:
     """Leave a cloud running behind us; one that runs already stays as it is."""
-    if _is_running(state):
+    if emulator.is_running(state):
         print("The cloud is running already.")
     else:
+        state.mkdir(parents=True, exist_ok=True)
         with _log(state).open("wb") as log:
-            keeper = subprocess.Popen(
-                [sys.executable, "-m", "local", "serve"],
+            keeper = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", "local", "serve", "--state", str(state)],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -51,7 +53,7 @@ def up(state: Path = STATE) -> None:
     print(_addresses(state))
 
 
-def serve(state: Path = STATE) -> None:
+def serve(state: Path) -> None:
     """Keep a cloud running in this process until it is told to end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -64,32 +66,24 @@ def serve(state: Path = STATE) -> None:
         _log(state).unlink(missing_ok=True)
 
 
-def down(state: Path = STATE) -> None:
+def down(state: Path) -> None:
     """End what `up` left running, and clear what a killed one left behind."""
-    if not _is_running(state):
+    if not emulator.is_running(state):
         emulator.clear(state)
+        _log(state).unlink(missing_ok=True)
         print("No cloud is running.")
         return
-    owner = emulator.recorded(state.resolve() / FOLDER, "owner")
+    owner = emulator.recorded(state / FOLDER, "owner")
     if owner is None or not {"local", "serve"} <= set(emulator.command(owner)):
         raise LocalProblem(f"The cloud in {state} belongs to another command: end that one.")
     os.kill(owner, signal.SIGTERM)
     deadline = time.monotonic() + _DOWN_SECONDS
-    while _is_running(state):
+    while emulator.is_running(state):
         if time.monotonic() > deadline:
             os.kill(owner, signal.SIGKILL)
         time.sleep(0.05)
     emulator.clear(state)
     print("The cloud is down.")
-
-
-def _is_running(state: Path) -> bool:
-    state.mkdir(exist_ok=True)
-    try:
-        with emulator.alone(state):
-            return False
-    except AlreadyRunning:
-        return True
 
 
 def _log(state: Path) -> Path:
@@ -124,7 +118,7 @@ def _addresses(state: Path) -> str:
         "PMA API": stack["api_url"],
         "tokens": stack["token_url"],
         "MIS": f"{stack['mis_url']} (endpoint {ENDPOINT} of {' and '.join(stack['organisations'])})",
-        "all of it": str((state / STACK_FILE).relative_to(ROOT)),
+        "all of it": os.path.relpath(state / STACK_FILE, ROOT),
     }
     return "\n".join(f"{name:>10}  {value}" for name, value in rows.items()) + "\nStop it with `make down`."
 

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,12 @@ class Doctors:
             self._queues.delete_message(QueueUrl=self._url, ReceiptHandle=one["ReceiptHandle"])
         envelopes = [json.loads(one["Body"]) for one in found]
         return [envelope | {"Message": json.loads(envelope["Message"])} for envelope in envelopes]
+
+
+def free_state(name: str) -> Path:
+    """A folder below .local for a run beside those that are still running, one whose `make` was killed among them."""
+    folders = (STATE / f"{name}-{number}" for number in count(1))
+    return next(folder for folder in folders if not emulator.is_running(folder))
 
 
 @contextmanager

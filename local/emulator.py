@@ -74,16 +74,21 @@ def running(state: Path, *, patched: bool = True, say: Callable[[str], None] = p
     """
     state.mkdir(parents=True, exist_ok=True)
     folder = state.resolve() / FOLDER
-    with alone(state), contextlib.ExitStack() as stack:
+    with alone(state):
         clear(state)
-        for last in (False, False, True):
-            try:
-                emulator = stack.enter_context(_started(folder, patched, say))
-                break
-            except _PortLost:
-                if last:
-                    raise
-        yield emulator
+        try:
+            with contextlib.ExitStack() as stack:
+                yield _one_that_starts(stack, folder, patched, say)
+        finally:
+            with contextlib.suppress(OSError):  # there is more in it than ours
+                state.rmdir()
+
+
+def _one_that_starts(stack: contextlib.ExitStack, folder: Path, patched: bool, say: Callable[[str], None]) -> Emulator:
+    for _ in range(2):
+        with contextlib.suppress(_PortLost):
+            return stack.enter_context(_started(folder, patched, say))
+    return stack.enter_context(_started(folder, patched, say))
 
 
 @contextlib.contextmanager
@@ -128,6 +133,17 @@ def alone(state: Path) -> Iterator[None]:
         raise AlreadyRunning(f"A cloud is already running in {state}: stop it with `make down`.") from None
     finally:
         os.close(handle)
+
+
+def is_running(state: Path) -> bool:
+    """Whether an emulator runs in this folder."""
+    if not state.exists():
+        return False
+    try:
+        with alone(state):
+            return False
+    except AlreadyRunning:
+        return True
 
 
 def _environment(folder: Path, http: int, mqtt: int) -> dict[str, str]:

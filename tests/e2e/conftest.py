@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.cloud import STATE, Cloud, running_cloud
+from local.cloud import Cloud, free_state, running_cloud
 
 TAIL = 60
 _running: list[Cloud] = []
@@ -13,7 +13,7 @@ _running: list[Cloud] = []
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
     """The deployed stack with two organisations and a receiving MIS; a cloud of `make up` may run beside it."""
-    with running_cloud(STATE / "e2e", say=lambda _: None) as cloud:
+    with running_cloud(free_state("e2e"), say=lambda _: None) as cloud:
         _running.append(cloud)
         yield cloud
         _running.clear()

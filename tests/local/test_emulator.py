@@ -41,7 +41,7 @@ def group(leader: int) -> list[str]:
 
 
 def left(state: Path) -> list[str]:
-    return sorted(path.name for path in state.iterdir() if not path.name.endswith(".jsonl"))
+    return sorted(path.name for path in state.glob("*") if path.suffix != ".jsonl")
 
 
 @pytest.mark.e2e
