@@ -3,6 +3,7 @@
 from aws_cdk import Aws, Fn, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.stage import Stage
@@ -59,12 +60,37 @@ class Keys(Construct):
             )
         )
 
+        # The account may look after this key and not use it: no policy of an administrator's opens a contact (P1).
         self.contacts = kms.Key(
             self,
             "Contacts",
             description="Seals contacts; only notify opens them",
             enable_key_rotation=True,
             removal_policy=removal,
+            policy=iam.PolicyDocument(
+                statements=[
+                    iam.PolicyStatement(
+                        principals=[iam.AccountRootPrincipal()],
+                        actions=[
+                            *("kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:Describe*"),
+                            *("kms:DisableKey", "kms:EnableKey", "kms:EnableKeyRotation", "kms:Get*", "kms:List*"),
+                            *("kms:PutKeyPolicy", "kms:RevokeGrant", "kms:ScheduleKeyDeletion", "kms:TagResource"),
+                            *("kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription"),
+                        ],
+                        resources=["*"],
+                    )
+                ]
+            ),
+        )
+
+
+def grant_use(key: kms.Key, function: lambda_.IFunction, action: str) -> None:
+    """Let a function's role use a key whose policy does not leave that to the account."""
+    if function.role is not None:
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ArnPrincipal(function.role.role_arn)], actions=[action], resources=["*"]
+            )
         )
 
 

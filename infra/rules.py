@@ -14,8 +14,9 @@ Rule: TypeAlias = Callable[[Template], list[str]]
 
 RULES: dict[str, Rule] = {}
 
-ONLY_DURABLE = {"T12", "T13", "R38", "R100"}
-"""A stage inside an emulator is thrown away with it: it may be destroyed, and speaks plain HTTP over loopback."""
+ONLY_DURABLE = {"P1", "T12", "T13", "R38", "R100"}
+"""A stage inside an emulator is thrown away with it: it may be destroyed, speaks plain HTTP over loopback, and its keys
+are not told who asks."""
 
 UNRESERVED = 100
 """Lambda keeps this much of an account's concurrency for functions that reserve none."""
@@ -462,20 +463,28 @@ def only_notify_opens_contacts(template: Template) -> list[str]:
         role: {"dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Encrypt"} for role in roles_of(template, "registry")
     }
     found = []
-    key_policy = template["Resources"][key[0]]["Properties"]["KeyPolicy"]
-    denied = [
-        {target(one) for one in statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]}
-        for statement in key_policy["Statement"]
-        if statement["Effect"] == "Deny" and {"kms:Decrypt", "kms:ReEncryptFrom"} <= {*listed(statement["Action"])}
-    ]
-    if denied != [roles_of(template, "notify")]:
-        found.append(f"{key[0]}: an administrator may open contacts")
     for role, statement in statements(template):
         about = {target(resource) for resource in listed(statement.get("Resource"))}
         if about & {*table, *key}:
             more = {*listed(statement["Action"])} - may.get(role, set())
             found += [f"{role}: may {action} on the contacts" for action in sorted(more)]
     return found
+
+
+@rule("P1")
+def no_administrator_opens_contacts(template: Template) -> list[str]:
+    """Whatever their own policies allow: the contacts' key refuses all but notify."""
+    return [
+        f"{name}: an administrator may open contacts"
+        for name, key in of_type(template, "AWS::KMS::Key")
+        if name.startswith("KeysContacts")
+        and [
+            {target(one) for one in statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]}
+            for statement in key["KeyPolicy"]["Statement"]
+            if statement["Effect"] == "Deny" and {"kms:Decrypt", "kms:ReEncryptFrom"} <= {*listed(statement["Action"])}
+        ]
+        != [roles_of(template, "notify")]
+    ]
 
 
 @rule("T17")

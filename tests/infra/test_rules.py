@@ -335,7 +335,7 @@ def evaluate_reads_contacts(template: Template) -> None:
     may(template, "Evaluate", "dynamodb:GetItem", resource={"Fn::GetAtt": [table, "Arn"]})
 
 
-@breach("F11", "an administrator may open contacts")
+@breach("P1", "an administrator may open contacts")
 def a_key_that_obeys_any_policy(template: Template) -> None:
     key = first(template, "AWS::KMS::Key", "KeysContacts")["KeyPolicy"]
     key["Statement"] = [one for one in key["Statement"] if one["Effect"] == "Allow"]
@@ -463,4 +463,4 @@ def test_sql_that_was_tried_is_let_through(prod: Template, text: str) -> None:
 
 
 def test_a_stage_in_an_emulator_may_be_destroyed(synthesised: TemplateOf) -> None:
-    assert {found.split()[0] for found in broken(synthesised("local"))} == {"T12", "T13", "R38"}
+    assert {found.split()[0] for found in broken(synthesised("local"))} == {"P1", "T12", "T13", "R38"}
