@@ -79,6 +79,22 @@ def who_may_send_may_send_a_batch(cloud: SmallCloud) -> bool:
     return True
 
 
+def a_policy_that_names_a_role_knows_its_session(cloud: SmallCloud) -> bool:
+    role = cloud.role()
+    nobody_else = {"ArnNotEquals": {"aws:PrincipalArn": [role]}}
+    policy = [
+        {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"},
+        {"Effect": "Deny", "Principal": "*", "Action": "kms:Encrypt", "Resource": "*", "Condition": nobody_else},
+    ]
+    made = cloud.client("kms").create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": policy}))
+    keys = cloud.as_role(role).client("kms", endpoint_url=cloud.running.endpoint_url)
+    try:
+        keys.encrypt(KeyId=made["KeyMetadata"]["KeyId"], Plaintext=b"one")
+    except ClientError:
+        return False
+    return True
+
+
 def a_queue_hands_over_more_than_ten(cloud: SmallCloud) -> bool:
     name, seen = cloud.function("note")
     url, source = cloud.queue()
@@ -150,6 +166,7 @@ SCENARIOS = [
     ("no-body", an_answer_without_a_body_arrives),
     ("unpacking", an_archive_is_unpacked_once),
     ("rights", who_may_send_may_send_a_batch),
+    ("principal", a_policy_that_names_a_role_knows_its_session),
     ("batch", a_queue_hands_over_more_than_ten),
     ("streams", a_partial_failure_goes_on_from_the_record_that_failed),
     ("streams", a_poison_record_is_set_aside_and_its_neighbours_pass),
