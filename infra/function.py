@@ -115,6 +115,15 @@ class PythonFunction(lambda_.Function):
         """Allow these operations on a table: never Scan, by which one organisation would read another (R82)."""
         self.may([f"dynamodb:{operation}" for operation in operations], table.table_arn)
 
+    def holds(self, key: kms.Key, action: str) -> None:
+        """Allow this action with a key whose policy leaves nothing to the account."""
+        self.may([action], key.key_arn)
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ArnPrincipal(self.own_role.role_arn)], actions=[action], resources=["*"]
+            )
+        )
+
     def reads_queue(self, queue: sqs.Queue, *, batch: int = 10) -> None:
         """Batches of what is there, without a window: a reading does not wait for its neighbours."""
         self.add_event_source(

@@ -3,7 +3,6 @@
 from aws_cdk import Aws, Fn, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.stage import Stage
@@ -81,16 +80,6 @@ class Keys(Construct):
                     )
                 ]
             ),
-        )
-
-
-def grant_use(key: kms.Key, function: lambda_.IFunction, action: str) -> None:
-    """Let a function's role use a key whose policy does not leave that to the account."""
-    if function.role is not None:
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ArnPrincipal(function.role.role_arn)], actions=[action], resources=["*"]
-            )
         )
 
 

@@ -8,7 +8,6 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.function import PythonFunction, Runtime
-from infra.keys import grant_use
 
 NOTIFY_TIMEOUT = Duration.seconds(15)
 
@@ -52,8 +51,7 @@ class Notify(Construct):
             function.uses(registry, "BatchGetItem")
             function.uses(alerts, "BatchGetItem", "UpdateItem")
             function.uses(contacts, "GetItem")
-            function.may(["kms:Decrypt"], contacts_key.key_arn)
-            grant_use(contacts_key, function, "kms:Decrypt")
+            function.holds(contacts_key, "kms:Decrypt")
             function.may(
                 ["sns:Publish"],
                 _sns(f"{runtime.stage.stack}-org-*"),
@@ -64,7 +62,6 @@ class Notify(Construct):
             function.add_to_role_policy(
                 iam.PolicyStatement(actions=["sns:Publish"], not_resources=[f"arn:{Aws.PARTITION}:sns:*:*:*"])
             )
-        if not runtime.stage.emulated:  # the emulator tells a key policy no aws:PrincipalArn, so it would deny all
 
 
 def _sns(name: str) -> str:

@@ -12,7 +12,6 @@ from constructs import Construct
 from infra.accepted import accept
 from infra.export import SECRETS_COME, endpoint_secrets, secret_prefix
 from infra.function import PythonFunction, Runtime, retention
-from infra.keys import grant_use
 
 SCOPES = {
     "enrol": "Enrol subjects, devices and assignments",
@@ -95,8 +94,7 @@ class Registry(Construct):
         function.uses(deliveries, "GetItem", "Query")
         function.may(["dynamodb:Query"], f"{quarantine.table_arn}/index/by-time")
         function.uses(contacts, "GetItem", "UpdateItem")
-        function.may(["kms:Encrypt"], contacts_key.key_arn)
-        grant_use(contacts_key, function, "kms:Encrypt")
+        function.holds(contacts_key, "kms:Encrypt")
         function.may(
             ["secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:PutSecretValue"],
             endpoint_secrets(stage.stack),

@@ -14,9 +14,8 @@ Rule: TypeAlias = Callable[[Template], list[str]]
 
 RULES: dict[str, Rule] = {}
 
-ONLY_DURABLE = {"P1", "T12", "T13", "R38", "R100"}
-"""A stage inside an emulator is thrown away with it: it may be destroyed, speaks plain HTTP over loopback, and its keys
-are not told who asks."""
+ONLY_DURABLE = {"T12", "T13", "R38"}
+"""A stage inside an emulator is thrown away with it: it may be destroyed."""
 
 UNRESERVED = 100
 """Lambda keeps this much of an account's concurrency for functions that reserve none."""
@@ -452,6 +451,13 @@ def nobody_reads_across_organisations(template: Template) -> list[str]:
     return found
 
 
+_LOOKS_AFTER = re.compile(
+    r"kms:(Describe\*|Get\*|List\*|(Create|Delete|Update)Alias|(Cancel|Schedule)KeyDeletion|(Dis|En)ableKey(Rotation)?"
+    r"|PutKeyPolicy|RevokeGrant|(Unt|T)agResource|UpdateKeyDescription)"
+)
+"""What an administrator may do with a key without using it; a grant would be a use by another name."""
+
+
 @rule("F11")
 def only_notify_opens_contacts(template: Template) -> list[str]:
     """The vault: the API seals and sees that something is there, notify opens, nobody else comes near (P1)."""
@@ -463,28 +469,16 @@ def only_notify_opens_contacts(template: Template) -> list[str]:
         role: {"dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Encrypt"} for role in roles_of(template, "registry")
     }
     found = []
+    for statement in template["Resources"][key[0]]["Properties"]["KeyPolicy"]["Statement"]:
+        uses = {action for action in listed(statement["Action"]) if not _LOOKS_AFTER.fullmatch(action)}
+        for holder in map(target, listed(statement["Principal"]["AWS"])):
+            found += [f"{key[0]}: lets {holder} {action}" for action in sorted(uses - may.get(holder, set()))]
     for role, statement in statements(template):
         about = {target(resource) for resource in listed(statement.get("Resource"))}
         if about & {*table, *key}:
             more = {*listed(statement["Action"])} - may.get(role, set())
             found += [f"{role}: may {action} on the contacts" for action in sorted(more)]
     return found
-
-
-@rule("P1")
-def no_administrator_opens_contacts(template: Template) -> list[str]:
-    """Whatever their own policies allow: the contacts' key refuses all but notify."""
-    return [
-        f"{name}: an administrator may open contacts"
-        for name, key in of_type(template, "AWS::KMS::Key")
-        if name.startswith("KeysContacts")
-        and [
-            {target(one) for one in statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]}
-            for statement in key["KeyPolicy"]["Statement"]
-            if statement["Effect"] == "Deny" and {"kms:Decrypt", "kms:ReEncryptFrom"} <= {*listed(statement["Action"])}
-        ]
-        != [roles_of(template, "notify")]
-    ]
 
 
 @rule("T17")
