@@ -7,7 +7,6 @@ bare emulator: it fails without the patch, and it says when a newer MiniStack no
 import hashlib
 import inspect
 import json
-import re
 import ssl
 import tempfile
 import textwrap
@@ -21,10 +20,10 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_actions, iam_evaluator, lambda_runtime
+from ministack.core import iam_actions, lambda_runtime
 from ministack.core.arn import parse_arn
 from ministack.core.responses import request_scope
-from ministack.services import dynamodb, iot, lambda_svc, sqs
+from ministack.services import dynamodb, iot, lambda_svc
 
 Record = dict[str, Any]
 Mapping = dict[str, Any]
@@ -129,25 +128,6 @@ _BATCHES = {
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "sns:PublishBatch": "sns:Publish",
 }
-
-
-@_patch("principal", "aws:PrincipalArn is the session's ARN, so a key policy that names notify's role keeps notify out")
-def _name_the_role_of_a_session() -> None:
-    resolve: Callable[[str, Any], Any] = iam_evaluator._resolve_condition_key
-
-    def resolved(key: str, context: Any) -> Any:
-        value = resolve(key, context)
-        return _SESSION.sub(r"arn:\1:iam::\2:role/\3", value) if key.lower() == "aws:principalarn" else value
-
-    iam_evaluator._resolve_condition_key = resolved
-
-
-_SESSION = re.compile(r"^arn:([\w-]+):sts::(\d{12}):assumed-role/([^/]+)/.*$")
-
-
-@_patch("batch", "a queue mapping hands over 10 messages at most, so calls per 100 readings count too high")
-def _let_a_queue_mapping_take_more_than_ten() -> None:
-    _rewrite(sqs, "_receive_messages_for_esm", "min(int(max_number or 1), 10)", "int(max_number or 1)")
 
 
 @_patch(

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 
 from local import emulator
-from local.deploy import ACCOUNT, client
+from local.deploy import client
 
 HANDLER = """
 import json, os, time
@@ -73,8 +73,7 @@ class SmallCloud:
     def role(self) -> str:
         """A role that may do anything: rights are not what these tests are about."""
         roles, name = self.client("iam"), f"role-{next(self.numbers)}"
-        who = {"Service": "lambda.amazonaws.com", "AWS": f"arn:aws:iam::{ACCOUNT}:root"}
-        trust = [{"Effect": "Allow", "Principal": who, "Action": "sts:AssumeRole"}]
+        trust = [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]
         made = roles.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": trust}))
         rights = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
         roles.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=json.dumps({"Statement": rights}))
@@ -92,13 +91,6 @@ class SmallCloud:
         )
         key = users.create_access_key(UserName=name)["AccessKey"]
         return boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=emulator.REGION)
-
-    def as_role(self, role: str) -> boto3.Session:
-        """Somebody who has taken on a role."""
-        key = self.client("sts").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
-        return boto3.Session(
-            key["AccessKeyId"], key["SecretAccessKey"], key["SessionToken"], region_name=emulator.REGION
-        )
 
     def function(self, handler: str) -> tuple[str, Callable[[], list[list[str]]]]:
         """A function's name, and what tells the batches it has seen."""

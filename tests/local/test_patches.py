@@ -14,7 +14,7 @@ from contextlib import ExitStack
 
 import pytest
 from botocore.exceptions import ClientError
-from ministack.services import sqs
+from ministack.services import iot
 
 from local import emulator, patches
 from tests.local.small_cloud import SmallCloud
@@ -79,34 +79,6 @@ def who_may_send_may_send_a_batch(cloud: SmallCloud) -> bool:
     return True
 
 
-def a_policy_that_names_a_role_knows_its_session(cloud: SmallCloud) -> bool:
-    role = cloud.role()
-    nobody_else = {"ArnNotEquals": {"aws:PrincipalArn": [role]}}
-    policy = [
-        {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"},
-        {"Effect": "Deny", "Principal": "*", "Action": "kms:Encrypt", "Resource": "*", "Condition": nobody_else},
-    ]
-    made = cloud.client("kms").create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": policy}))
-    keys = cloud.as_role(role).client("kms", endpoint_url=cloud.running.endpoint_url)
-    try:
-        keys.encrypt(KeyId=made["KeyMetadata"]["KeyId"], Plaintext=b"one")
-    except ClientError:
-        return False
-    return True
-
-
-def a_queue_hands_over_more_than_ten(cloud: SmallCloud) -> bool:
-    name, seen = cloud.function("note")
-    url, source = cloud.queue()
-    for ten in range(3):
-        cloud.client("sqs").send_message_batch(
-            QueueUrl=url, Entries=[{"Id": str(one), "MessageBody": f"{ten}{one}"} for one in range(10)]
-        )
-    with cloud.mapped(name, source, BatchSize=30, MaximumBatchingWindowInSeconds=1):
-        eventually(lambda: sum(map(len, seen())) == 30, within=60)
-    return max(map(len, seen())) == 30
-
-
 def a_partial_failure_goes_on_from_the_record_that_failed(cloud: SmallCloud) -> bool:
     name, seen = cloud.function("fail_once")
     put, source = cloud.stream()
@@ -166,8 +138,6 @@ SCENARIOS = [
     ("no-body", an_answer_without_a_body_arrives),
     ("unpacking", an_archive_is_unpacked_once),
     ("rights", who_may_send_may_send_a_batch),
-    ("principal", a_policy_that_names_a_role_knows_its_session),
-    ("batch", a_queue_hands_over_more_than_ten),
     ("streams", a_partial_failure_goes_on_from_the_record_that_failed),
     ("streams", a_poison_record_is_set_aside_and_its_neighbours_pass),
     ("streams", a_slow_stream_handler_delays_no_queue),
@@ -209,4 +179,4 @@ def test_every_patch_has_a_scenario_and_a_reason() -> None:
 
 def test_a_patch_that_no_longer_fits_says_so() -> None:
     with pytest.raises(patches.PatchDoesNotFit, match="see if the patch is still needed"):
-        patches._rewrite(sqs, "_receive_messages_for_esm", "a text that is not there", "")
+        patches._rewrite(iot, "_mtls_start_locked", "a text that is not there", "")
