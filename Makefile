@@ -13,7 +13,8 @@ BIN := .venv/bin
 PY := $(BIN)/python
 VENV := .venv/.ready
 NODE := node_modules/.ready
-SETUP := $(VENV) $(NODE)
+LAYER := build/.layer
+SETUP := $(VENV) $(NODE) $(LAYER)
 
 .PHONY: help
 help: ## this list
@@ -33,6 +34,12 @@ $(NODE): package-lock.json
 	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' || { echo "Node $$(node -v) is too old: install Node.js 20 or newer."; exit 1; }
 	@echo "Setting up: the CDK command line into node_modules (once) ..."
 	@npm ci --silent
+	@touch $@
+
+# All that needs a registry comes with the set-up, so that a later `make synth` needs no network.
+$(LAYER): $(VENV) requirements/lambda.txt
+	@echo "Setting up: the Lambda layer for arm64 (once) ..."
+	@$(PY) -m infra.build --stage prod
 	@touch $@
 
 .PHONY: setup
