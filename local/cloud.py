@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -128,14 +129,23 @@ class Doctors:
         cloud.aws("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
     def receive(self, wait_seconds: int = 1) -> list[dict[str, Any]]:
-        """What has come since the last time, at most ten: SNS envelopes, their `Message` parsed."""
+        """What has come since the last time, at most ten: SNS envelopes, their `Message` parsed.
+
+        `SentAt` is when the queue took it, to the millisecond: the envelope's own time is of whole seconds here.
+        """
         found = self._queues.receive_message(
-            QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_seconds
+            QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_seconds, AttributeNames=["SentTimestamp"]
         ).get("Messages", [])
         for one in found:
             self._queues.delete_message(QueueUrl=self._url, ReceiptHandle=one["ReceiptHandle"])
-        envelopes = [json.loads(one["Body"]) for one in found]
-        return [envelope | {"Message": json.loads(envelope["Message"])} for envelope in envelopes]
+        return [
+            envelope
+            | {
+                "Message": json.loads(envelope["Message"]),
+                "SentAt": datetime.fromtimestamp(int(one["Attributes"]["SentTimestamp"]) / 1000, UTC),
+            }
+            for one, envelope in ((one, json.loads(one["Body"])) for one in found)
+        ]
 
 
 def free_state(name: str) -> Path:

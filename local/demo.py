@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -28,19 +29,32 @@ from device_sim.payload import Message, Quantity, Reading, pack
 from device_sim.replay import read
 from device_sim.scenarios import BROKEN
 from local.board import Board
-from local.cloud import ORGANISATIONS, Cloud, Doctors, running_cloud
+from local.cloud import ORGANISATIONS, Cloud, Doctors, free_state, running_cloud
 from local.emulator import ROOT, LocalProblem
 from local.tally import Place, Published, Tally, percentile, place, tally
 from pma_client import Alert, Client, Consent, Contact, Observation, Quarantined
 
-PATIENTS, DAYS, CRISES, RATE = 20, 3.0, 3, 40.0
+PATIENTS, DAYS, CRISES, RATE = 20, 3.0, 3, 20.0
 ORGANISATION = ORGANISATIONS[0]
 PROBE_SECONDS = 60.0
 PROBE = Patient("S-PROBE", "hypertension", "Europe/Moscow", "en", (SimulatedDevice("BP-PROBE", "tonometer"),))
+"""A patient who is nobody. One reading of theirs raises a critical alert and a warning."""
+
+PROBE_RULES = [
+    {
+        "id": f"probe-{severity}",
+        "kind": "blood-pressure",
+        "value": value,
+        "severity": severity,
+        "when": {"at_or_above": {"value": 120, "unit": "mm[Hg]"}},
+    }
+    for value, severity in (("systolic", "critical"), ("diastolic", "warning"))
+]
 
 GATHER = timedelta(minutes=15)
 """A sensor that measures every few minutes sends what it has gathered in this time as one message."""
 
+LOOK_SECONDS = 1.0
 SETTLED_SECONDS = 20.0
 """How long nothing may change at the far end before we stop waiting for what is still missing."""
 
@@ -52,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         cohort = _cohort(options, board)
         with ExitStack() as stack:
-            cloud = stack.enter_context(running_cloud(say=board.say))
+            cloud = stack.enter_context(running_cloud(free_state("demo"), say=board.say))
             stack.enter_context(board)
             demo = Demo(cloud, cohort, board, rate=options.rate)
             outcome = demo.run()
@@ -113,6 +127,7 @@ class Demo:
     def __init__(self, cloud: Cloud, cohort: Cohort, board: Board, *, rate: float) -> None:
         self._cloud, self._cohort, self._board, self._rate = cloud, cohort, board, rate
         self._mis = cloud.mis
+        self._looked = 0.0
         self._told = Told(cloud.doctors_of(ORGANISATION))
 
     def run(self) -> Outcome:
@@ -154,21 +169,24 @@ class Demo:
             )
 
     def _probe(self, fleet: Fleet) -> None:
-        """One reading of a patient who is nobody, there and back: every function runs, and is warm from then on."""
+        """A reading there and back: every function runs, those of both queues too, and is warm from then on."""
         (device,) = PROBE.devices
         pressure = {"systolic": Quantity(Decimal(200), "mm[Hg]"), "diastolic": Quantity(Decimal(125), "mm[Hg]")}
         at = datetime.now(UTC).replace(microsecond=0)
         reading = Reading(PROBE.subject, device.thing, device.serial, "blood-pressure", at, pressure)
         fleet.publish([Message(device.thing, (reading,))], rate=self._rate)
         deadline = time.monotonic() + PROBE_SECONDS
-        while not (self._told.heard(PROBE.subject) and self._mis.counts()["flags"]):
+        while not (len(self._told.alerts_of(PROBE.subject)) == 2 and self._mis.counts()["flags"] == 2):
             if time.monotonic() > deadline:
-                raise LocalProblem("A probe did not come through the chain: .local/emulator/log.txt may say why.")
+                log = "\n".join(self._cloud.running.log.read_text(errors="replace").splitlines()[-15:])
+                raise LocalProblem(f"A probe did not come through the chain; the end of the cloud's log:\n{log}")
             time.sleep(0.1)
 
     def _progress(self, progress: Progress) -> None:
         self._board.published(progress)
-        self._board.arrived(self._mis.counts(), self._told.poll())
+        if time.monotonic() > self._looked + LOOK_SECONDS:  # looking costs the cloud as much as a reading does
+            self._looked = time.monotonic()
+            self._board.arrived(self._mis.counts(), self._told.poll())
 
     def _settle(self, pma: Client, sent: Sequence[Sent]) -> Found:
         """Look until everything is where it belongs, or nothing has changed for a while."""
@@ -276,24 +294,24 @@ class Told:
 
     def __init__(self, doctors: Doctors) -> None:
         self._doctors = doctors
-        self._subjects: set[str] = set()
+        self._alerts: dict[str, set[str]] = defaultdict(set)
         self.first_at: dict[str, datetime] = {}
         self.count = 0
 
-    def heard(self, subject: str) -> bool:
-        """Whether anything was said of `subject`."""
+    def alerts_of(self, subject: str) -> set[str]:
+        """The alerts of `subject` that somebody was told of."""
         self.poll()
-        return subject in self._subjects
+        return self._alerts[subject]
 
     def poll(self) -> int:
         """Read what has come; returns how many notifications there were until now."""
         while envelopes := self._doctors.receive(wait_seconds=0):
             for envelope in envelopes:
                 said = envelope["Message"]
-                self._subjects.add(said["subject"])
+                self._alerts[said["subject"]].add(said["alert"])
                 if said["role"] == "doctor" and said["subject"] != PROBE.subject:
                     self.count += 1
-                    at = datetime.fromisoformat(envelope["Timestamp"])
+                    at = envelope["SentAt"]
                     self.first_at[said["alert"]] = min(at, self.first_at.get(said["alert"], at))
         return self.count
 
@@ -312,27 +330,23 @@ def _enrol_patient(pma: Client, patient: Patient, phone: str, began_at: datetime
     )
     topic = Contact(channel="topic")
     pma.put_contacts(patient.subject, patient=[Contact(channel="sms", address=phone)], doctor=[topic], duty=[topic])
-    pma.put_care_plan(patient.subject, _plan(patient.programme, began_at, fresh_for))
+    pma.put_care_plan(patient.subject, _plan(patient, began_at, fresh_for))
     for device in patient.devices:
         pma.put_device(device.serial, profile=device.profile, device_class=device.device_class, gateway=device.gateway)
         pma.assign(device.serial, patient.subject, from_at=began_at)
 
 
-def _plan(programme: str, began_at: datetime, fresh_for: str) -> dict[str, Any]:
+def _plan(patient: Patient, began_at: datetime, fresh_for: str) -> dict[str, Any]:
     """The programme's template as a doctor would take it over. Readings of days come within a minute here, so
     freshness is the length of the replay: alerts follow the time of measuring."""
-    template = json.loads((ROOT / "catalogue" / "programmes" / f"{programme}.json").read_text(encoding="utf-8"))
-    rules = [rule | {"fresh_for": fresh_for} for rule in template["rules"]]
+    template = json.loads((ROOT / "catalogue" / "programmes" / f"{patient.programme}.json").read_text(encoding="utf-8"))
     parts = {name: template[name] for name in ("schedule", "quiet_hours") if name in template}
-    escalation = [
-        {"after": "PT0S", "to": ["patient", "doctor"]},
-        {"after": "PT5S", "to": ["duty"]},
-    ]
+    rules = PROBE_RULES if patient is PROBE else template["rules"]
     return {
         "author": "demo-doctor",
         "effective_from": began_at.isoformat(),
-        "rules": rules,
-        "escalation": escalation,
+        "rules": [rule | {"fresh_for": fresh_for} for rule in rules],
+        "escalation": [{"after": "PT0S", "to": ["patient", "doctor"]}, {"after": "PT5S", "to": ["duty"]}],
         **parts,
     }
 
