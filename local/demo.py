@@ -32,10 +32,13 @@ from local.board import Board
 from local.cloud import ORGANISATIONS, Cloud, Doctors, free_state, running_cloud
 from local.emulator import ROOT, LocalProblem
 from local.tally import Place, Published, Tally, percentile, place, tally
-from pma_client import Alert, Client, Consent, Contact, Observation, Quarantined
+from pma_client import Alert, Client, Consent, Contact, Observation, PmaClientError, Quarantined
 
 PATIENTS, DAYS, CRISES, RATE = 20, 3.0, 3, 20.0
 ORGANISATION = ORGANISATIONS[0]
+KEPT_DAYS = 400
+"""How long observations are kept, and so the longest freshness there is."""
+
 PROBE_SECONDS = 60.0
 PROBE = Patient("S-PROBE", "hypertension", "Europe/Moscow", "en", (SimulatedDevice("BP-PROBE", "tonometer"),))
 """A patient who is nobody. One reading of theirs raises a critical alert and a warning."""
@@ -70,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stack.enter_context(board)
             demo = Demo(cloud, cohort, board, rate=options.rate)
             outcome = demo.run()
-    except (LocalProblem, SimulatorError) as problem:
+    except (LocalProblem, SimulatorError, PmaClientError) as problem:
         board.say(str(problem))
         return 2
     except KeyboardInterrupt:
@@ -145,7 +148,7 @@ class Demo:
         for gateway in self._cohort.gateways:
             pma.put_device(gateway.serial, profile=gateway.profile, device_class="auxiliary")
         began_at = self._cohort.first_at - timedelta(days=1)
-        long = f"P{(datetime.now(UTC) - began_at).days + 1}D"
+        long = f"P{min(KEPT_DAYS, (datetime.now(UTC) - began_at).days + 1)}D"
         with ThreadPoolExecutor(3) as pool:
             for _ in pool.map(
                 lambda one: _enrol_patient(pma, one[1], _phone(one[0]), began_at, long),
