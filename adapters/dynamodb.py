@@ -75,7 +75,7 @@ def decode_item(item: Mapping[str, Any]) -> Item:
 def batch_get(
     client: Any, keys: Mapping[str, Iterable[tuple[str, str]]], *, pause: Callable[[float], None] = time.sleep
 ) -> dict[tuple[str, str, str], Item]:
-    """Read `{table: [(pk, sk), ...]}` consistently, 100 keys a call. Returns `{(table, pk, sk): item}` of those present.
+    """Read `{table: [(pk, sk), ...]}` consistently, 100 keys a call; those present as `{(table, pk, sk): item}`.
 
     Keys that the table did not process are asked for again with back-off (R28). Raises Throttled.
     """
@@ -102,7 +102,7 @@ def batch_get(
 def batch_put(
     client: Any, table: str, items: Sequence[Mapping[str, Any]], *, pause: Callable[[float], None] = time.sleep
 ) -> None:
-    """Write `items`, 25 a call; what the table did not process is written again with back-off (R28). Raises Throttled."""
+    """Write `items`, 25 a call; what the table left undone is written again with back-off (R28). Raises Throttled."""
     for start in range(0, len(items), _ITEMS_A_WRITE):
         request: dict[str, Any] = {
             table: [{"PutRequest": {"Item": encode_item(item)}} for item in items[start : start + _ITEMS_A_WRITE]]
