@@ -206,7 +206,7 @@ def test_a_slot_is_a_whole_number(slot: float) -> None:
         (context, {"context": {"note": "Иван Петров"}}),
         (context, {"context": {f"n{number}": "x" for number in range(17)}}),
     ],
-    ids=repr,
+    ids=lambda value: getattr(value, "__name__", None) or repr(value),
 )
 def test_r87_what_stands_beside_the_values_is_codes(part: Any, said: dict[str, Any]) -> None:
     with pytest.raises(Malformed):
