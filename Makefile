@@ -26,12 +26,12 @@ $(VENV): requirements/uv.txt requirements/dev.txt
 	@echo "Setting up: Python packages into .venv (once; about a minute) ..."
 	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(BIN)/uv pip install --python $(PY) --require-hashes -r requirements/dev.txt 2>&1 | tail -n 1
+	@$(BIN)/uv pip install --quiet --python $(PY) --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(NODE): package-lock.json
 	@command -v node >/dev/null && command -v npm >/dev/null || { echo "No Node here: install Node.js 20 or newer (with npm)."; exit 1; }
-	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' || { echo "Node $$(node -v) is too old: install Node.js 20 or newer."; exit 1; }
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || { echo "Node $$(node -v) is too old: install Node.js 20 or newer."; exit 1; }
 	@echo "Setting up: the CDK command line into node_modules (once) ..."
 	@npm ci --silent
 	@touch $@
