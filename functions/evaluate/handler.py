@@ -18,8 +18,8 @@ from domain.observation import Observation
 from functions.evaluate.service import Inserted, evaluate
 from functions.evaluate.settings import Settings
 
-logger = Logger(service="evaluate")
-metrics = Metrics(namespace="pma", service="evaluate")
+logger = Logger()
+metrics = Metrics()
 
 
 def clock() -> datetime:

@@ -26,8 +26,8 @@ from domain.delivery import Content, Reference, RowType
 from functions.export.service import Change, Collect, Send
 from functions.export.settings import CollectSettings, SendSettings
 
-logger = Logger(service="export")
-metrics = Metrics(namespace="pma", service="export")
+logger = Logger()
+metrics = Metrics()
 
 
 def clock() -> datetime:

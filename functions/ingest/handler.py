@@ -20,8 +20,8 @@ from adapters.registry import RegistryReader
 from functions.ingest.service import Ingest
 from functions.ingest.settings import Settings
 
-logger = Logger(service="ingest")
-metrics = Metrics(namespace="pma", service="ingest")
+logger = Logger()
+metrics = Metrics()
 
 _METRICS = {
     "stored": "ReadingsStored",

@@ -28,8 +28,8 @@ from adapters.programmes import messages
 from functions.notify.service import notify
 from functions.notify.settings import Settings
 
-logger = Logger(service="notify")
-metrics = Metrics(namespace="pma", service="notify")
+logger = Logger()
+metrics = Metrics()
 _OURS = f"{Path(__file__).parents[2]}/"
 _FLOORS = ("adapters/", "domain/", "functions/")
 

@@ -15,7 +15,7 @@ from functions.registry import care_plans, devices, endpoints, records, subjects
 from functions.registry.access import MissingScope, TooMuch
 from functions.registry.answers import problem
 
-logger = Logger(service="registry")
+logger = Logger()
 app = APIGatewayHttpResolver()
 for part in (subjects, devices, care_plans, endpoints, records):
     app.include_router(part.routes)

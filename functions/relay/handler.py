@@ -14,7 +14,7 @@ from adapters.outbox import Queues
 from functions.relay.service import relay
 from functions.relay.settings import Settings
 
-logger = Logger(service="relay")
+logger = Logger()
 
 
 @cache

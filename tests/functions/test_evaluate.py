@@ -261,7 +261,7 @@ def test_a_row_that_cannot_be_read_is_handed_back(
     event = records(a_pressure(190, 1), a_pressure(190, 2, subject="S-OTHER"))
     del event["Records"][1]["dynamodb"]["NewImage"]["measured_at"]
     assert handler.handle(event, Context()) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
-    (logged,) = (vars(record) for record in caplog.records if record.name == "evaluate")
+    (logged,) = (vars(record) for record in caplog.records if record.name == handler.logger.name)
     assert logged["failures"] == ["KeyError"]
     assert not any(secret in repr(logged) for secret in (SUBJECT, "S-OTHER"))
 

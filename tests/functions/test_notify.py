@@ -273,7 +273,7 @@ def test_a_message_reaches_the_phone_and_the_topic_once(phone: Any, caplog: pyte
     assert [sent[0] for sent in phone.sms_messages.values()] == [SMS.address]
     (topic,) = phone.topics.values()
     assert len(topic.sent_notifications) == 1
-    logged = [vars(record) for record in caplog.records if record.name == "notify"]
+    logged = [vars(record) for record in caplog.records if record.name == handler.logger.name]
     assert [line["told"] for line in logged] == [{"patient": 1, "doctor": 1}, {}]
     assert not any(secret in repr(line) for line in logged for secret in (str(SMS.address), SUBJECT))
 
