@@ -2,11 +2,10 @@
 
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters.alerts import Episodes
@@ -17,6 +16,9 @@ from adapters.programmes import programmes
 from domain.observation import Observation
 from functions.evaluate.service import Inserted, evaluate
 from functions.evaluate.settings import Settings
+
+if TYPE_CHECKING:  # all of Powertools' batch would be loaded at each start for one name
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 logger = Logger()
 metrics = Metrics()
@@ -43,7 +45,7 @@ def _observation(record: dict[str, Any]) -> Observation:
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def handle(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
     """Readings of one subject stand in order in the stream; a subject that fails is read again from its first."""
     readings = [inserted(record) for record in event["Records"] if is_new_reading(record)]
     outcome = evaluate(readings, episodes=wired(), programmes=programmes(), now=clock())

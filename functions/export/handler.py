@@ -4,11 +4,10 @@ import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters.alerts import Alerts, is_new_version
@@ -25,6 +24,9 @@ from domain.codes import KINDS
 from domain.delivery import Content, Reference, RowType
 from functions.export.service import Change, Collect, Send
 from functions.export.settings import CollectSettings, SendSettings
+
+if TYPE_CHECKING:  # all of Powertools' batch would be loaded at each start for one name
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 logger = Logger()
 metrics = Metrics()
@@ -90,7 +92,7 @@ def _change(brought: dict[str, Any], content: Content, type_: RowType) -> Change
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def collect(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def collect(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
     outcome = collector()(changes(event))
     logger.info("batch collected", extra=dict(outcome.counts))
     metrics.add_metric("RowsAppended", MetricUnit.Count, outcome.counts["rows"])
@@ -99,7 +101,7 @@ def collect(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def send(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def send(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
     """A doorbell that was answered is done with, whatever the endpoint said: the log knows what is left."""
     deadline = clock() + timedelta(milliseconds=context.get_remaining_time_in_millis())
     counts: Counter[str] = Counter()

@@ -2,11 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters.archive import Archive
@@ -19,6 +18,9 @@ from adapters.quarantine import Quarantine
 from adapters.registry import RegistryReader
 from functions.ingest.service import Ingest
 from functions.ingest.settings import Settings
+
+if TYPE_CHECKING:  # all of Powertools' batch would be loaded at each start for one name
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 logger = Logger()
 metrics = Metrics()
@@ -58,7 +60,7 @@ def wired() -> Ingest:
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def handle(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
     arrivals, unreadable = arrived(event)
     outcome = wired()(arrivals, now=clock(), first_inbox=not is_from(settings().backlog_queue, event))
     failed = [*unreadable, *outcome.failed]

@@ -1,10 +1,9 @@
 """Alerts stream -> critical and ordinary queues."""
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters.alerts import is_new_notice, to_notice
@@ -13,6 +12,9 @@ from adapters.environment import read
 from adapters.outbox import Queues
 from functions.relay.service import relay
 from functions.relay.settings import Settings
+
+if TYPE_CHECKING:  # all of Powertools' batch would be loaded at each start for one name
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 logger = Logger()
 
@@ -24,7 +26,7 @@ def wired() -> Queues:
 
 
 @logger.inject_lambda_context
-def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def handle(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
     """A row of the outbox is an order once, when it is inserted; its marks of who was told are not."""
     notices = [
         (record["dynamodb"]["SequenceNumber"], to_notice(record))
