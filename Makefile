@@ -69,6 +69,11 @@ test: check ## everything that CI runs
 	@$(BIN)/pytest -q --no-header -m slow
 	@$(BIN)/pytest -q --no-header -m e2e
 
+.PHONY: bench
+bench: $(SETUP) ## what a reading costs: calls, CPU, start-up, sizes; as one table and build/bench.json
+	@$(PY) -m infra.build --stage local
+	@$(PY) -m bench
+
 .PHONY: synth
 synth: $(SETUP) ## the CDK assembly of STAGE=local|dev|prod with all checks
 	@$(PY) -m infra.build --stage $(STAGE)

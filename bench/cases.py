@@ -1,0 +1,118 @@
+"""A hundred patients, each with a tonometer and one normal reading, as every stage would meet them."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from adapters.dynamodb import Item, encode_item
+from adapters.observations import row_key, to_item
+from adapters.registry import device_key, serial_key, subject_key
+from domain.identity import identify
+from domain.observation import Observation
+from domain.profile import DeviceProfile
+
+ORGANISATION = "clinic-a"
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+ENROLLED_AT = NOW - timedelta(days=20)
+
+
+def subject(number: int) -> str:
+    return f"S-{number:04d}"
+
+
+def serial(number: int) -> str:
+    return f"BP-{number:05d}"
+
+
+def enrolled(patients: int) -> list[Item]:
+    """The rows of the registry for so many patients."""
+    rows: list[Item] = []
+    for number in range(patients):
+        pk, sk = serial_key(serial(number))
+        rows.append({"pk": pk, "sk": sk, "organisation": ORGANISATION})
+        pk, sk = device_key(ORGANISATION, serial(number))
+        assignment = {"id": f"a-{number}", "subject": subject(number), "from": ENROLLED_AT.isoformat(), "to": None}
+        facts = {"id": serial(number), "organisation": ORGANISATION, "profile": "tonometer", "class": "medical"}
+        rows.append({"pk": pk, "sk": sk, "version": 1, "assignments": [assignment], **facts})
+        pk, sk = subject_key(ORGANISATION, subject(number))
+        consent = {"given_at": ENROLLED_AT.isoformat(), "withdrawn_at": None}
+        facts = {"id": subject(number), "organisation": ORGANISATION, "time_zone": "Europe/Samara", "language": "ru"}
+        rows.append({"pk": pk, "sk": sk, "programmes": ["hypertension"], "consent": consent, "version": 1, **facts})
+    return rows
+
+
+def messages(count: int) -> list[dict[str, Any]]:
+    """SQS records of the inbox, one reading each, of as many patients."""
+    return [_inbox(number) for number in range(count)]
+
+
+def _inbox(number: int) -> dict[str, Any]:
+    measured_at = (NOW - timedelta(minutes=1)).isoformat()
+    values = {"systolic": 122 + number % 7, "diastolic": 78, "pulse": 66}
+    units = {"systolic": "mm[Hg]", "diastolic": "mm[Hg]", "pulse": "/min"}
+    reading = {
+        "kind": "blood-pressure",
+        "measured_at": measured_at,
+        "values": {name: {"value": value, "unit": units[name]} for name, value in values.items()},
+    }
+    payload = json.dumps({"format": "pma.readings/1", "sent_at": NOW.isoformat(), "readings": [reading]}).encode()
+    body = {
+        "payload": base64.b64encode(payload).decode(),
+        "topic": f"dt/pma/{serial(number)}/readings",
+        "client": serial(number),
+        "received_at": int(NOW.timestamp() * 1000),
+    }
+    return {
+        "messageId": f"m-{number}",
+        "body": json.dumps(body),
+        "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000000:inbox",
+    }
+
+
+def observation(number: int, profile: DeviceProfile) -> tuple[tuple[str, str], Observation]:
+    """A patient's reading as it is stored, with its key."""
+    measured_at = NOW - timedelta(minutes=1)
+    values = {"systolic": Decimal(122 + number % 7), "diastolic": Decimal(78), "pulse": Decimal(66)}
+    identity = identify(
+        organisation=ORGANISATION,
+        subject=subject(number),
+        device=serial(number),
+        kind="blood-pressure",
+        slot=None,
+        device_time=measured_at,
+        values=values,
+        clock_resolution=profile.clock_resolution,
+        resolution=profile.measures["blood-pressure"].resolution,
+    )
+    one = Observation(
+        id=identity.id,
+        organisation=ORGANISATION,
+        subject=subject(number),
+        device=serial(number),
+        thing=serial(number),
+        kind="blood-pressure",
+        values=values,
+        measured_at=measured_at,
+        device_time=measured_at,
+        received_at=NOW,
+    )
+    return row_key(identity), one
+
+
+def stream(observations: list[tuple[tuple[str, str], Observation]]) -> dict[str, Any]:
+    """The event of the observations table's stream in which they are new."""
+    return {
+        "Records": [
+            {
+                "eventName": "INSERT",
+                "dynamodb": {
+                    "Keys": encode_item({"pk": key[0], "sk": key[1]}),
+                    "NewImage": encode_item(to_item(key, one, expires_at=NOW + timedelta(days=400))),
+                    "SequenceNumber": str(number),
+                },
+            }
+            for number, (key, one) in enumerate(observations)
+        ]
+    }

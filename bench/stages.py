@@ -1,0 +1,179 @@
+"""The deployed handlers over a stubbed cloud: what a reading costs in CPU and in calls."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from io import StringIO
+from typing import Any
+
+import boto3
+
+os.environ |= {  # before any handler is imported, as infra/function.py gives them
+    "AWS_ACCESS_KEY_ID": "bench",
+    "AWS_SECRET_ACCESS_KEY": "bench",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "POWERTOOLS_SERVICE_NAME": "bench",
+    "POWERTOOLS_METRICS_NAMESPACE": "pma-bench",
+    "PMA_OBSERVATIONS_TABLE": "observations",
+    "PMA_REGISTRY_TABLE": "registry",
+    "PMA_QUARANTINE_TABLE": "quarantine",
+    "PMA_ALERTS_TABLE": "alerts",
+    "PMA_ARCHIVE_STREAM": "archive",
+    "PMA_BACKLOG_QUEUE": "https://sqs.eu-central-1.amazonaws.com/000000000000/backlog",
+    "PMA_OBSERVATION_DAYS": "400",
+    "PMA_QUARANTINE_DAYS": "90",
+}
+
+from adapters import aws, catalogue
+from adapters.dynamodb import encode_item
+from adapters.programmes import programmes
+from adapters.registry import to_subject
+from adapters.webhook import to_bytes
+from bench import cases, measure, naive
+from bench.measure import Measured
+from bench.stub import Cloud
+from domain import fhir
+from domain.alert import State, step
+from domain.care_plan import plan_for
+from domain.delivery import sign
+from domain.enrolment import Device
+from domain.observation import Observation
+from functions.evaluate import handler as evaluate
+from functions.ingest import handler as ingest
+
+BATCH = 100
+DEPLOYED_BATCH = 10
+TRACE = 20_000
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Lambda hands a handler beside the event."""
+
+    function_name: str = "bench"
+    memory_limit_in_mb: int = 1024
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:000000000000:function:bench"
+    aws_request_id: str = "bench"
+
+
+def _cloud() -> Cloud:
+    rows = {(row["pk"], row["sk"]): encode_item(row) for row in cases.enrolled(BATCH)}
+
+    def batch_get(request: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, list[Any]] = {}
+        for table, wanted in request["RequestItems"].items():
+            keys = [(key["pk"]["S"], key["sk"]["S"]) for key in wanted["Keys"]]
+            found[table] = [rows[key] for key in keys if key in rows]
+        return {"Responses": found, "UnprocessedKeys": {}}
+
+    return Cloud(
+        {
+            "BatchGetItem": batch_get,
+            "BatchWriteItem": lambda _: {"UnprocessedItems": {}},
+            "PutRecord": lambda _: {"RecordId": "1", "Encrypted": True},
+            "GetItem": lambda _: {"Item": encode_item({"pk": "x", "sk": "device", "subject": "S-0001"})},
+            "PutItem": lambda _: {},
+        }
+    )
+
+
+@contextmanager
+def _deployed() -> Iterator[Cloud]:
+    """The handlers' clients answered by a stubbed cloud, their clock the cases' and their log lines set aside."""
+    cloud = _cloud()
+    for service in ("dynamodb", "firehose", "sqs"):
+        cloud.attach(aws.client(service))
+    clocks = ingest.clock, evaluate.clock
+    ingest.clock = evaluate.clock = lambda: cases.NOW
+    for handler in (ingest, evaluate):
+        handler.logger.registered_handler.setStream(StringIO())  # a line is written as ever, and not shown
+    try:
+        with redirect_stdout(StringIO()):  # where metrics go
+            yield cloud
+    finally:
+        ingest.clock, evaluate.clock = clocks
+        aws.client.cache_clear()
+
+
+def _ingest(records: list[dict[str, Any]], batch: int) -> None:
+    for start in range(0, len(records), batch):
+        answer = ingest.handle({"Records": records[start : start + batch]}, Context())
+        if answer["batchItemFailures"]:
+            raise RuntimeError("a reading of the bench was not ingested: its figures would mean nothing")
+
+
+def ingest_cost() -> tuple[Measured, int, int]:
+    """CPU of a reading beside the naive pipeline's; SDK calls for 100 readings in one batch, and as deployed."""
+    with _deployed() as cloud:
+        records = cases.messages(BATCH)
+        _ingest(records, BATCH)  # which also learns the organisations, as a warm function has
+        counts = []
+        for batch in (BATCH, DEPLOYED_BATCH):
+            cloud.calls.clear()
+            _ingest(records, batch)
+            counts.append(cloud.calls.total())
+        tables = boto3.resource("dynamodb")
+        cloud.attach(tables.meta.client)
+        first = naive.handler(tables.Table("registry"), tables.Table("observations"))
+        events = [{"Records": [record]} for record in records]
+        cost = measure.against(
+            partial(_ingest, records, BATCH),
+            lambda: [first(event) for event in events],
+            units=BATCH,
+            their_units=BATCH,
+        )
+    return cost, counts[0], counts[1]
+
+
+def evaluate_cost() -> Measured:
+    """CPU of a reading within its limits, in a batch of the stream."""
+    profile = catalogue.profiles()["tonometer"]
+    event = cases.stream([cases.observation(number, profile) for number in range(BATCH)])
+    with _deployed():
+        return measure.alone(lambda: evaluate.handle(event, Context()), BATCH)
+
+
+def export_cost() -> Measured:
+    """CPU of a reading in a bundle of 100: rendered, serialised and signed. The POST is not in it."""
+    profile = catalogue.profiles()["tonometer"]
+    readings = [cases.observation(number, profile)[1] for number in range(BATCH)]
+    devices = {one.device: Device(one.device, one.organisation, "tonometer", "medical", version=1) for one in readings}
+
+    def deliver() -> str:
+        body = to_bytes(fhir.bundle(readings, [], devices))
+        return sign(["whsec_" + "A" * 32], "4b629225-8061-8216-a17a-d7c65f48f53c", 1795321863, body)
+
+    return measure.alone(deliver, BATCH)
+
+
+def steps_per_second() -> float:
+    """The pure step function on one patient's 20,000 readings, an episode now and then."""
+    _, sample = cases.observation(0, catalogue.profiles()["tonometer"])
+    patient = to_subject(next(row for row in cases.enrolled(1) if row["sk"] == "subject"))
+    plan = plan_for(patient, (), programmes(), cases.NOW)
+    trace = [_later(sample, number) for number in range(TRACE)]
+
+    def fold() -> None:
+        state = State()
+        for one in trace:
+            state, _, _ = step(state, one, plan, one.received_at)
+
+    return 1_000_000 / measure.alone(fold, TRACE, rounds=3).us
+
+
+def _later(sample: Observation, number: int) -> Observation:
+    """The `number`-th reading of the trace, one in six hours; three in a hundred are a crisis."""
+    at = cases.NOW + timedelta(hours=6 * number)
+    systolic = Decimal(190 if number % 100 < 3 else 118 + number % 9)
+    return replace(
+        sample,
+        id=f"o-{number}",
+        values={**sample.values, "systolic": systolic},
+        measured_at=at,
+        device_time=at,
+        received_at=at + timedelta(seconds=2),
+    )
