@@ -22,6 +22,7 @@ from local import emulator
 from tests.local.small_cloud import SmallCloud
 
 state = Path(sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs in the background inherits that it is ignored
 with emulator.running(state, patched=False, say=lambda _: None) as running:
     cloud = SmallCloud(running, state, 5)
     name, _ = cloud.function("silent")
@@ -61,7 +62,7 @@ def test_no_process_and_no_file_is_left(tmp_path: Path, ending: signal.Signals |
     if isinstance(ending, signal.Signals):
         assert len(group(leader)) == 2, "the emulator and one worker"
         parent.send_signal(ending)
-    parent.communicate()
+    parent.communicate(timeout=60)
     eventually(lambda: group(leader) == [])
     eventually(lambda: left(tmp_path) == [])
 
