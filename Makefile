@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 STAGE ?= dev
 DATA ?=
-EXAMPLES ?= 5000
+EXAMPLES ?= 2000
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -68,6 +68,13 @@ test: check ## everything that CI runs
 	@$(BIN)/coverage report --include='domain/*,functions/*' --fail-under=100 --skip-covered --show-missing
 	@$(BIN)/pytest -q --no-header -m slow
 	@$(BIN)/pytest -q --no-header -m e2e
+
+.PHONY: proof fuzz
+proof: $(SETUP) ## every property with EXAMPLES=2000 examples each
+	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof -m "not e2e and not slow" tests/domain tests/functions tests/adapters
+fuzz: $(SETUP) ## whatever bytes a device may send, EXAMPLES=2000 of each kind: refused or read, never an error
+	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof tests/domain/test_reading.py tests/domain/test_units.py \
+		tests/domain/test_judgement.py tests/functions/test_ingest.py
 
 .PHONY: bench
 bench: $(SETUP) ## what a reading costs: calls, CPU, start-up, sizes; as one table and build/bench.json
