@@ -34,7 +34,7 @@ from local.emulator import ROOT, LocalProblem
 from local.tally import Place, Published, Tally, percentile, place, tally
 from pma_client import Alert, Client, Consent, Contact, Observation, PmaClientError, Quarantined
 
-PATIENTS, DAYS, CRISES, RATE = 20, 3.0, 3, 15.0
+PATIENTS, DAYS, CRISES, RATE = 20, 3.0, 3, 20.0
 ORGANISATION = ORGANISATIONS[0]
 KEPT_DAYS = 400
 """How long observations are kept, and so the longest freshness there is."""

@@ -883,3 +883,14 @@ class Watched(RuleBasedStateMachine):
 
 TestWatched = Watched.TestCase
 TestWatched.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_what_came_before_a_late_run_was_known_ends_its_episode_once() -> None:
+    """The second breach comes last: what was measured after it recovered twice; the first ends the episode."""
+    twice = a_rule(id="high", severity="warning", when={"at_or_above": bound(135)}, persist={"readings": 2, "of": 2})
+    life = Life(a_plan(twice))
+    for minute, systolic in ((0, 150), (2, 120), (3, 120)):
+        life.read(reading(minute, systolic))
+    life.read(reading(1, 150), now=at(4))
+    assert life.stages() == {}
+    assert life.outcomes() == [("high", "resolved", "resolved")]
