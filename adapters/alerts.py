@@ -9,17 +9,17 @@
 The three are written in one transaction or not at all, so no alert is without its notification (R52).
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from adapters.care_plans import to_versions
+from adapters.cursor import read_cursor, write_cursor
 from adapters.dynamodb import Item, batch_get, decode_item, encode_item, query, transact
 from adapters.registry import plan_key, subject_key, to_subject
 from domain.alert import Alert, Monitored, State, dump, load
-from domain.errors import Fault, InvalidRequest
 from domain.notification import Notice
 
 Key: TypeAlias = tuple[str, str]
@@ -28,6 +28,7 @@ Who: TypeAlias = tuple[str, str]
 
 _ALERT = "alert#"
 _OUTBOX = "outbox#"
+_PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00#[\w-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,7 @@ class Alerts:
 
         Raises InvalidRequest for a cursor that is none.
         """
-        before = _read_cursor(cursor) if cursor else None
+        before = read_cursor(cursor, _PLACE)
         alerts = (
             to_alert(item)
             for item in query(
@@ -258,23 +259,9 @@ class Alerts:
             and (before is None or _place(alert) < before)
         ]
         wanted.sort(key=_place, reverse=True)
-        return Page(wanted[:limit], _write_cursor(wanted[limit - 1]) if len(wanted) > limit else None)
+        return Page(wanted[:limit], write_cursor(_place(wanted[limit - 1])) if len(wanted) > limit else None)
 
 
-def _place(alert: Alert) -> tuple[datetime, str]:
-    return alert.raised_at, alert.id
-
-
-def _write_cursor(last: Alert) -> str:
-    return urlsafe_b64encode(f"{last.raised_at.isoformat()}#{last.id}".encode()).decode()
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        raised_at, _, name = urlsafe_b64decode(cursor.encode()).decode().partition("#")
-        place = datetime.fromisoformat(raised_at), name
-    except ValueError:
-        place = None
-    if place is None or place[0].tzinfo is None:
-        raise InvalidRequest(Fault("query:cursor", "as `next` of the page before gave it"))
-    return place
+def _place(alert: Alert) -> str:
+    """Where an alert stands among the subject's: its moment in UTC, which sorts as text, and its id."""
+    return f"{alert.raised_at.astimezone(UTC).isoformat(timespec='microseconds')}#{alert.id}"

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from domain.errors import InvalidRequest
 from domain.profile import DeviceProfile
 
 CATALOGUE = Path(__file__).resolve().parent.parent / "catalogue"
@@ -23,7 +24,8 @@ class BrokenCatalogue(RuntimeError):
 
 
 def load(folder: str, parse: Callable[[bytes], N], *, root: Path = CATALOGUE) -> dict[str, N]:
-    """`{id: what parse makes of it}` of every file of a folder of the catalogue; `parse` raises ValueError.
+    """`{id: what parse makes of it}` of every file of a folder of the catalogue; `parse` raises ValueError
+    or InvalidRequest.
 
     Raises BrokenCatalogue naming the file.
     """
@@ -31,7 +33,7 @@ def load(folder: str, parse: Callable[[bytes], N], *, root: Path = CATALOGUE) ->
     for path in sorted((root / folder).glob("*.json")):
         try:
             one = parse(path.read_bytes())
-        except ValueError as error:
+        except (ValueError, InvalidRequest) as error:
             raise BrokenCatalogue(f"{folder}/{path.name}: {error}") from error
         if one.id != path.stem:
             raise BrokenCatalogue(f"{folder}/{path.name}: its id is not its name")

@@ -8,9 +8,10 @@ The table's stream is the outbox: a new reading is the INSERT of a row (`is_new_
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, TypeAlias
 
 from adapters.cursor import read_cursor, write_cursor
@@ -187,8 +188,9 @@ class Observations:
             next=write_cursor(_place(left[limit - 1])) if len(left) > limit else None,
         )
 
-    def _newest(self, pk: str, low: str, high: str, limit: int) -> Sequence[Item]:
-        answer = self.client.query(
+    def _newest(self, pk: str, low: str, high: str, limit: int) -> Iterable[Item]:
+        found = query(
+            self.client,
             TableName=self.table,
             ConsistentRead=True,
             ScanIndexForward=False,
@@ -196,7 +198,7 @@ class Observations:
             KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
             ExpressionAttributeValues={":pk": {"S": pk}, ":low": {"S": low}, ":high": {"S": high}},
         )
-        return [decode_item(item) for item in answer["Items"]]
+        return islice(found, limit)
 
 
 def _place(item: Item) -> str:

@@ -3,19 +3,16 @@
 import json
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 
+from adapters.catalogue import CATALOGUE, load
 from domain.care_plan import Programme, parse_programme
 from domain.notification import Messages
-
-CATALOGUE = Path(__file__).resolve().parent.parent / "catalogue"
 
 
 @cache
 def programmes() -> Mapping[str, Programme]:
     """`{id: Programme}` of every template there is."""
-    read = (parse_programme(path.read_bytes()) for path in sorted((CATALOGUE / "programmes").glob("*.json")))
-    return {programme.id: programme for programme in read}
+    return load("programmes", parse_programme)
 
 
 @cache

@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, TypeAlias
 
 from adapters.cursor import read_cursor, write_cursor
-from adapters.dynamodb import Item, batch_get, batch_put, decode_item
+from adapters.dynamodb import Item, batch_get, batch_put, query
 from domain.quarantine import SetAside
 
 Key: TypeAlias = tuple[str, str]
@@ -108,8 +109,10 @@ class Quarantine:
             next=write_cursor(found[limit - 1]["shelved"]) if len(found) > limit else None,
         )
 
-    def _newest(self, shelf: str, before: str | None, limit: int) -> list[Item]:
-        answer = self.client.query(
+    def _newest(self, shelf: str, before: str | None, limit: int) -> Iterable[Item]:
+        """As many as `limit`, over as many pages as it takes: one of 1 MB ends after eight messages of 128 KB."""
+        found = query(
+            self.client,
             TableName=self.table,
             IndexName=_INDEX,
             ScanIndexForward=False,
@@ -117,7 +120,7 @@ class Quarantine:
             KeyConditionExpression="shelf = :shelf" + (" AND shelved < :before" if before else ""),
             ExpressionAttributeValues={":shelf": {"S": shelf}} | ({":before": {"S": before}} if before else {}),
         )
-        return [decode_item(item) for item in answer["Items"]]
+        return islice(found, limit)
 
 
 def _moment(at: datetime) -> str:

@@ -107,6 +107,23 @@ def test_the_newest_come_first_and_page_by_page(table: Quarantine) -> None:
     assert sizes == [15, 15, 10]
 
 
+class ShortPages:
+    """A client whose answers hold one item each: what 1 MB a page comes to with large messages."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def query(self, **asked: Any) -> Any:
+        return self._client.query(**asked | {"Limit": 1})
+
+
+def test_nothing_is_passed_over_when_a_page_of_the_table_is_short(client: Any, table: Quarantine) -> None:
+    asides = [one_aside(number, received_at=NOW - timedelta(milliseconds=number)) for number in range(40)]
+    table.put(asides)
+    listed = Quarantine(ShortPages(client), TABLE).newest(ORGANISATION, limit=40)
+    assert listed.items == asides
+
+
 def test_what_arrived_together_is_listed_once_each(table: Quarantine) -> None:
     table.put([one_aside(number) for number in range(20)])
     first = table.newest(ORGANISATION, limit=10)
