@@ -6,7 +6,8 @@ from itertools import product
 
 import pytest
 
-from adapters.programmes import CATALOGUE, messages, programmes
+from adapters.catalogue import CATALOGUE
+from adapters.programmes import messages, programmes
 from domain.alert import State, step
 from domain.care_plan import plan_for
 from tests.builders import NOW, a_subject, an_observation
