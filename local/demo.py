@@ -164,6 +164,7 @@ class Demo:
         broker = Broker(running.mqtt_host, running.mqtt_port, running.ca)
         topics = Topics(self._cloud.outputs["TopicPrefix"])
         with Fleet(broker, identities, clock=lambda: datetime.now(UTC), topics=topics) as fleet:
+            self._cloud.warm()
             self._board.phase("sending a probe through the whole chain")
             self._probe(fleet)
             self._board.phase("publishing")
