@@ -13,12 +13,13 @@ from typing import Any
 from domain.device import check_carrier, holder, possible_subjects
 from domain.enrolment import Device, Subject
 from domain.errors import BadValue, NoConsent, RejectedReading
+from domain.formats import decode
 from domain.identity import Identity, deterministic_id, identify
 from domain.observation import Observation
 from domain.plausibility import canonical_values
 from domain.profile import DeviceProfile
 from domain.quarantine import NOBODY, SetAside
-from domain.reading import MAX_BYTES, Arrival, Message, Reading, canonical_json, context, decode, flags, origin, read
+from domain.reading import MAX_BYTES, Arrival, Message, Reading, canonical_json, context, flags, origin, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +65,22 @@ class Judged:
     archived: Arrival | None
 
 
-def open_message(arrival: Arrival) -> Opened:
+def open_message(arrival: Arrival, profiles: Mapping[str, DeviceProfile]) -> Opened:
     """Whatever can be read of `arrival`; raises nothing, whatever its bytes."""
     try:
-        message = decode(arrival)
+        message = decode(arrival, profiles)
     except RejectedReading as refusal:
         return Opened(arrival, refusal=refusal)
-    return Opened(arrival, message, readings=tuple((said, _read(said)) for said in message.readings))
+    return Opened(arrival, message, readings=tuple(_read(said) for said in message.readings))
 
 
-def _read(said: Any) -> Reading | RejectedReading:
+def _read(said: Any) -> tuple[Any, Reading | RejectedReading]:
+    if isinstance(said, Unreadable):
+        return said.said, said.refusal
     try:
-        return read(said)
+        return said, read(said)
     except RejectedReading as refusal:
-        return refusal
+        return said, refusal
 
 
 def subjects_to_know(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, DeviceProfile]) -> Iterator[str]:

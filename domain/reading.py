@@ -1,18 +1,19 @@
-"""What a device said: `pma.readings/1`, decoded strictly. Nothing is looked up here and no value is judged.
+"""What a device said, in the words of `pma.readings/1`, read strictly. Nothing is looked up and no value is judged.
 
-A message that cannot be read is refused whole; a reading that cannot be read is refused alone.
+A message that cannot be read is refused whole; a reading that cannot be read is refused alone. The other formats
+(`domain.formats`) are put into the same words.
 """
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, TypeAlias
 
 from domain.codes import KINDS
-from domain.errors import Malformed, TooLarge, UnknownFormat
+from domain.errors import Malformed, RejectedReading, TooLarge, UnknownFormat
 
 Json: TypeAlias = dict[str, Any]
 """A JSON object: every number is a Decimal."""
@@ -20,20 +21,27 @@ Json: TypeAlias = dict[str, Any]
 FORMAT = "pma.readings/1"
 MAX_BYTES = 128 * 1024
 MAX_READINGS = 500
+CLOCK_TOLERANCE = timedelta(minutes=2)
+"""Between sending and arrival this much may pass; two clocks that are further apart do not show the same time."""
+
 _MAX_DEPTH = 32
 _MAX_SLOT = 255
+_MAX_RECORD = 2**32 - 1
 _MAX_CODES = 16
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:-]{1,63}")
 TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # no spaces, no other alphabets: no place for a name (P1)
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A message as the broker handed it on. `id` is the queue's; `received_at` is when the broker took it."""
+    """A message as the broker handed it on. `id` is the queue's; `received_at` is when the broker took it.
+
+    `replay` is `(organisation, id)` of the quarantined reading that is tried again by it.
+    """
 
     id: str
     body: str
@@ -41,6 +49,7 @@ class Arrival:
     topic: str
     client: str
     received_at: datetime
+    replay: tuple[str, str] | None = None
 
     @property
     def thing(self) -> str:
@@ -52,21 +61,71 @@ class Arrival:
         """What its topic says the payload is."""
         return self._level(3)
 
+    @property
+    def profile(self) -> str:
+        """The profile that its topic names, below `vendor`."""
+        return self._level(4)
+
     def _level(self, number: int) -> str:
         levels = self.topic.split("/")
         return levels[number] if len(levels) > number else ""
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that could be told apart from its neighbours but not be read: it is refused alone.
+
+    `said` is what there is of it.
+    """
+
+    said: Json
+    refusal: RejectedReading
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Two clocks read at one moment. `device` may have no zone: then it is local, as the device's times are."""
+
+    device: datetime
+    true: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GlucoseContext:
+    """The circumstances of the glucose measurement with that record number, as codes."""
+
+    sequence: int
+    context: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a device is: its battery in percent, its firmware, and its clock beside one that is right."""
+
+    battery: Decimal | None = None
+    firmware: str | None = None
+    clock: Clock | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """A message that could be read. `readings` are as they were sent; `device` is None where the thing measured."""
+    """A message that could be read, of any format.
+
+    `device` is None where the thing itself measured. `readings` are in the words of `pma.readings/1`, or Unreadable.
+    `envelope` is all of such a message but its readings. `alone` is, for the other formats, the payload that says each
+    reading again. `clock` is what the clock that gave the readings their times showed at a moment that we know.
+    """
 
     device: str | None
     readings: tuple[Any, ...]
     envelope: Json
+    clock: Clock | None = None
+    alone: tuple[bytes, ...] | None = None
+    contexts: tuple[GlucoseContext, ...] = ()
+    status: Status | None = None
 
     def narrowed(self, readings: list[Any]) -> bytes:
-        """The message with these readings only."""
+        """The message with these readings only, in our words."""
         return canonical_json({**self.envelope, "readings": readings}).encode()
 
 
@@ -74,7 +133,8 @@ class Message:
 class Reading:
     """Who, when and what of one reading; its values are not read before it is known that they may be.
 
-    `device_time` has no zone where the device gave none. `said` is the reading as it was sent.
+    `device_time` has no zone where the device gave none. `record` is the device's own number of the reading. `said` is
+    the reading as it was sent.
     """
 
     kind: str
@@ -82,30 +142,68 @@ class Reading:
     slot: int | None
     subject: str | None
     said: Json
+    record: int | None = None
 
 
-def decode(arrival: Arrival) -> Message:
-    """The message in `arrival`. Raises UnknownFormat, TooLarge or Malformed."""
-    if arrival.format != "readings":
-        raise UnknownFormat("the topic names a format that is not read")
-    if len(arrival.payload) > MAX_BYTES:
-        raise TooLarge(f"the message is over {MAX_BYTES // 1024} KB")
-    message = parse(arrival.payload)
-    if not isinstance(message, dict):
-        raise Malformed("the message is not a JSON object")
-    if not isinstance(message.get("format"), str):
-        raise Malformed("format is missing")
-    if message["format"] != FORMAT:
-        raise UnknownFormat(f"format is not {FORMAT}")
-    device = message.get("device")
-    if not (device is None or (isinstance(device, str) and SERIAL.fullmatch(device))):
-        raise Malformed("device is not a serial")
+def decode_readings(arrival: Arrival) -> Message:
+    """The message in `arrival`, of the format `pma.readings/1`. Raises UnknownFormat, TooLarge or Malformed."""
+    message = parse_object(arrival.payload, FORMAT)
+    device = serial(message)
+    clock = clock_of(message, arrival.received_at)
     readings = message.pop("readings", None)
     if not isinstance(readings, list) or not readings:
         raise Malformed("readings is not a list with at least one reading")
     if len(readings) > MAX_READINGS:
         raise TooLarge(f"the message has over {MAX_READINGS} readings")
-    return Message(device, tuple(readings), message)
+    return Message(device, tuple(readings), message, clock)
+
+
+def parse_object(payload: bytes, format_: str) -> Json:
+    """The JSON object in `payload` that says that it is of that format. Raises UnknownFormat, TooLarge or Malformed."""
+    check_size(payload)
+    message = parse(payload)
+    if not isinstance(message, dict):
+        raise Malformed("the message is not a JSON object")
+    if not isinstance(message.get("format"), str):
+        raise Malformed("format is missing")
+    if message["format"] != format_:
+        raise UnknownFormat(f"format is not {format_}")
+    return message
+
+
+def check_size(payload: bytes) -> None:
+    """Raises TooLarge."""
+    if len(payload) > MAX_BYTES:
+        raise TooLarge(f"the message is over {MAX_BYTES // 1024} KB")
+
+
+def serial(message: Mapping[str, Any]) -> str | None:
+    """What measured, where the message names it. Raises Malformed."""
+    device = message.get("device")
+    if not (device is None or (isinstance(device, str) and SERIAL.fullmatch(device))):
+        raise Malformed("device is not a serial")
+    return device
+
+
+def clock_of(message: Mapping[str, Any], received_at: datetime) -> Clock | None:
+    """What the device's clock showed at a moment that we know.
+
+    That is `clock`, in which a gateway notes the device's clock beside its own, or else `sent_at`, which is the
+    sender's clock as the message leaves it. Where both are there, the gateway's own error is taken off.
+    Raises Malformed.
+    """
+    sent_at = None if message.get("sent_at") is None else read_time(message["sent_at"], "sent_at")
+    pair = message.get("clock")
+    if pair is None:
+        return None if sent_at is None else Clock(sent_at, received_at)
+    if not isinstance(pair, dict):
+        raise Malformed("clock is not an object of device and gateway")
+    device, gateway = read_time(pair.get("device"), "clock/device"), read_time(pair.get("gateway"), "clock/gateway")
+    if gateway.tzinfo is None:
+        raise Malformed("clock/gateway has no offset")
+    if sent_at is not None and sent_at.tzinfo is not None and abs(received_at - sent_at) > CLOCK_TOLERANCE:
+        return Clock(device, gateway + (received_at - sent_at))
+    return Clock(device, gateway)
 
 
 def parse(payload: bytes) -> Any:
@@ -141,7 +239,17 @@ def read(said: Any) -> Reading:
     subject = said.get("subject")
     if not (subject is None or (isinstance(subject, str) and TOKEN.fullmatch(subject))):
         raise Malformed("subject is not a token")
-    return Reading(kind, _time(said.get("measured_at")), None if slot is None else int(slot), subject, said)
+    record = said.get("record")
+    if not (record is None or (isinstance(record, Decimal) and 0 <= record <= _MAX_RECORD and record == int(record))):
+        raise Malformed("record is not a whole number")
+    return Reading(
+        kind,
+        read_time(said.get("measured_at"), "measured_at"),
+        None if slot is None else int(slot),
+        subject,
+        said,
+        None if record is None else int(record),
+    )
 
 
 def origin(said: Mapping[str, Any]) -> Any:
@@ -155,7 +263,7 @@ def origin(said: Mapping[str, Any]) -> Any:
 def flags(said: Mapping[str, Any]) -> tuple[str, ...]:
     """What the device noted beside the values. Raises Malformed."""
     given = said.get("flags", [])
-    if not isinstance(given, list) or len(given) > _MAX_CODES or not all(map(_is_code, given)):
+    if not isinstance(given, list) or len(given) > _MAX_CODES or not all(map(is_code, given)):
         raise Malformed(f"flags is not a list of at most {_MAX_CODES} codes")
     return tuple(given)
 
@@ -166,7 +274,7 @@ def context(said: Mapping[str, Any]) -> dict[str, str]:
     if (
         not isinstance(given, dict)
         or len(given) > _MAX_CODES
-        or not all(_is_code(name) and _is_code(value) for name, value in given.items())
+        or not all(is_code(name) and is_code(value) for name, value in given.items())
     ):
         raise Malformed(f"context is not an object of at most {_MAX_CODES} codes")
     return given
@@ -187,16 +295,18 @@ def _quoted(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _time(given: Any) -> datetime:
+def read_time(given: Any, field: str) -> datetime:
+    """A date and time, without a zone where none is given. Raises Malformed naming `field`."""
     if not isinstance(given, str) or not _TIME.fullmatch(given):
-        raise Malformed("measured_at is not a date and time in ISO 8601")
+        raise Malformed(f"{field} is not a date and time in ISO 8601")
     try:
         return datetime.fromisoformat(given)
     except ValueError:
-        raise Malformed("measured_at is no date and time of the calendar") from None
+        raise Malformed(f"{field} is no date and time of the calendar") from None
 
 
-def _is_code(value: Any) -> bool:
+def is_code(value: Any) -> bool:
+    """True for a word without spaces in the Latin alphabet: no place for a name (P1)."""
     return isinstance(value, str) and _CODE.fullmatch(value) is not None
 
 

@@ -102,7 +102,7 @@ class Ingest:
 
     def _judge(self, arrivals: Sequence[Arrival], outcome: Outcome) -> list[Judged]:
         """What became of each message that met no defect."""
-        messages = self._with_devices([open_message(one) for one in arrivals])
+        messages = self._with_devices([open_message(one, self.profiles) for one in arrivals])
         named: list[tuple[Opened, Enrolled, set[Key]]] = []
         for opened, enrolled in messages:
             with outcome.failing(opened.arrival):

@@ -17,7 +17,7 @@ from device_sim.payload import pack
 from device_sim.replay import LAYOUTS
 from domain.codes import KINDS
 from domain.profile import DeviceProfile
-from domain.reading import Arrival, decode, read
+from domain.reading import Arrival, decode_readings, read
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "catalogue"
 
@@ -156,7 +156,7 @@ def test_what_is_sent_is_read_by_the_platform_as_it_was_meant() -> None:
     for message in pack(a_cohort(crises=2).readings, gather=timedelta(minutes=15)):
         topic = Topics().readings(message.thing)
         arrival = Arrival("1", "", message.encode(UNTIL), topic, message.thing, UNTIL)
-        decoded = decode(arrival)
+        decoded = decode_readings(arrival)
         assert (arrival.thing, decoded.device or arrival.thing) == (message.thing, message.readings[0].device)
         for said, meant in zip(map(read, decoded.readings), message.readings, strict=True):
             assert (said.kind, said.device_time) == (meant.kind, meant.measured_at)

@@ -49,7 +49,7 @@ def judged(
     subject: Subject | None = None,
     organisation: str | None = ORGANISATION,
 ) -> Judged:
-    opened = open_message(arrival)
+    opened = open_message(arrival, PROFILES)
     device = device or a_device()
     enrolled = Enrolled(organisation, thing or device, device) if organisation else Enrolled(None, None, None)
     subject = subject or a_subject()

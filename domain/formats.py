@@ -1,0 +1,19 @@
+"""Every format that a device may speak: the topic says which one a message is of."""
+
+from collections.abc import Mapping
+
+from domain.errors import UnknownFormat
+from domain.profile import DeviceProfile
+from domain.reading import Arrival, Message, decode_readings
+from domain.status import decode_status
+
+
+def decode(arrival: Arrival, profiles: Mapping[str, DeviceProfile]) -> Message:
+    """The message in `arrival`. Raises only kinds of RejectedReading, whatever its bytes."""
+    match arrival.format:
+        case "readings":
+            return decode_readings(arrival)
+        case "status":
+            return decode_status(arrival)
+        case _:
+            raise UnknownFormat("the topic names a format that is not read")
