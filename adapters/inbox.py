@@ -35,6 +35,7 @@ def _to_arrival(identifier: str, body: str) -> Arrival:
         topic=message["topic"],
         client=message["client"],
         received_at=_EPOCH + timedelta(milliseconds=message["received_at"]),
+        replay=(again["organisation"], again["id"]) if (again := message.get("replay")) else None,
     )
 
 
@@ -51,11 +52,14 @@ class Backlog:
     client: Any
     queue: str
 
-    def put(self, arrivals: Sequence[Arrival]) -> set[str]:
-        """Hand messages on as they came. Returns the ids of those that the queue did not take."""
+    def put(self, arrivals: Sequence[Arrival], *, after: timedelta = timedelta()) -> set[str]:
+        """Hand messages on as they came, to be read `after` that time. Returns the ids of those not taken."""
         refused = set()
         for few in _in_calls(arrivals):
-            entries = [{"Id": str(number), "MessageBody": one.body} for number, one in enumerate(few)]
+            delay = int(after.total_seconds())
+            entries = [
+                {"Id": str(number), "MessageBody": one.body, "DelaySeconds": delay} for number, one in enumerate(few)
+            ]
             answer = self.client.send_message_batch(QueueUrl=self.queue, Entries=entries)
             refused |= {few[int(failure["Id"])].id for failure in answer.get("Failed", [])}
         return refused

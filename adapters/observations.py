@@ -3,22 +3,26 @@
 | pk | sk | item |
 |---|---|---|
 | `{org}#{subject}` | `{kind}#{device time in UTC, cut to the profile's clock_resolution}#{id}` | an observation |
+| `{org}#{subject}` | `{the same}#mark` | its mark: `recall:{id}`, `path:{thing}`, `measured_at`, `context`, `version` |
 
-The table's stream is the outbox: a new reading is the INSERT of a row (`is_new_reading`, `from_record`).
+Rows never change; every reader joins the mark that stands beside a row. The table's stream is the outbox: a new reading
+is the INSERT of a row (`is_new_reading`, `from_record`), a change of one is the INSERT or MODIFY of its mark
+(`is_mark`, `row_of`).
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, TypeAlias
 
 from adapters.cursor import read_cursor, write_cursor
-from adapters.dynamodb import Item, batch_get, batch_put, decode_item, query
+from adapters.dynamodb import Item, batch_get, batch_put, decode_item, encode, query
 from domain.codes import KINDS
 from domain.identity import Identity
-from domain.observation import Observation
+from domain.observation import Known, Marks, Observation, marked
 
 Key: TypeAlias = tuple[str, str]
 
@@ -26,6 +30,7 @@ _SECOND = "%Y-%m-%dT%H:%M:%SZ"
 _PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ#[0-9a-f-]{36}")
 _SPANS = (timedelta(hours=1), timedelta(days=2), None)  # around the time at which a row is looked for by its id
 _AFTER = "\x7f"  # sorts after every character of a row's key
+_MARK = "#mark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +72,18 @@ def to_item(key: Key, one: Observation, *, expires_at: datetime) -> Item:
         "tags": one.tags,
         "expires_at": int(expires_at.timestamp()),
     }
-    optional = {"slot": one.slot, "flags": one.flags or None, "context": one.context or None}
+    optional = {
+        "slot": one.slot,
+        "flags": one.flags or None,
+        "context": one.context or None,
+        "record": one.record,
+    }
     return item | {name: value for name, value in optional.items() if value is not None}
 
 
 def to_observation(item: Mapping[str, Any]) -> Observation:
     """The observation of a row in plain Python (as batch_get, query and decode_item give it)."""
-    slot = item.get("slot")
+    slot, record = item.get("slot"), item.get("record")
     return Observation(
         id=item["id"],
         organisation=item["organisation"],
@@ -91,12 +101,44 @@ def to_observation(item: Mapping[str, Any]) -> Observation:
         flags=tuple(item.get("flags", ())),
         context=item.get("context", {}),
         tags=frozenset(item["tags"]),
+        record=None if record is None else int(record),
     )
+
+
+def to_marks(item: Mapping[str, Any]) -> Marks:
+    """What the mark of a row says, in plain Python."""
+    measured_at = item.get("measured_at")
+    return Marks(
+        version=int(item["version"]),
+        measured_at=None if measured_at is None else datetime.fromisoformat(measured_at),
+        paths={thing: datetime.fromisoformat(at) for thing, at in _named("path:", item)},
+        recalls=frozenset(recall for recall, _ in _named("recall:", item)),
+        context=item.get("context", {}),
+    )
+
+
+def _named(prefix: str, item: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    return ((name.removeprefix(prefix), value) for name, value in item.items() if name.startswith(prefix))
 
 
 def is_new_reading(record: Mapping[str, Any]) -> bool:
     """True for a record of the table's stream that brings a reading; a MODIFY (two racing puts) is new to nobody."""
-    return record["eventName"] == "INSERT" and "#mark#" not in record["dynamodb"]["Keys"]["sk"]["S"]
+    return record["eventName"] == "INSERT" and not _is_of_a_mark(record)
+
+
+def is_mark(record: Mapping[str, Any]) -> bool:
+    """True for a record that changes what an observation says; a mark that expired with its row changes nothing."""
+    return record["eventName"] in ("INSERT", "MODIFY") and _is_of_a_mark(record)
+
+
+def _is_of_a_mark(record: Mapping[str, Any]) -> bool:
+    return str(record["dynamodb"]["Keys"]["sk"]["S"]).endswith(_MARK)
+
+
+def row_of(record: Mapping[str, Any]) -> Key:
+    """The key of the row that a record of a mark is about."""
+    keys = record["dynamodb"]["Keys"]
+    return keys["pk"]["S"], keys["sk"]["S"].removesuffix(_MARK)
 
 
 def from_record(record: Mapping[str, Any]) -> tuple[Key, Observation]:
@@ -113,11 +155,18 @@ class Observations:
     table: str
     kept_for: timedelta = timedelta(days=400)
 
-    def present(self, identities: Iterable[Identity]) -> set[Identity]:
-        """Those that have a row already, read consistently."""
+    def present(self, identities: Iterable[Identity]) -> dict[Identity, Known]:
+        """What is known of those that have a row already, read consistently."""
         keys = {row_key(identity): identity for identity in identities}
-        found = batch_get(self.client, {self.table: keys})
-        return {keys[pk, sk] for _, pk, sk in found}
+        found = batch_get(self.client, {self.table: keys}, attributes=("thing", "device_time", "measured_at"))
+        return {
+            keys[pk, sk]: Known(item["thing"], corrected=item["measured_at"] != item["device_time"])
+            for (_, pk, sk), item in found.items()
+        }
+
+    def key(self, identity: Identity) -> Key:
+        """Where the row of a reading is."""
+        return row_key(identity)
 
     def put(self, rows: Iterable[tuple[Identity, Observation]]) -> None:
         """Write rows. Each identity at most once; writing one again leaves the table as it was."""
@@ -128,9 +177,84 @@ class Observations:
         )
 
     def get(self, keys: Iterable[Key]) -> dict[Key, Observation]:
-        """`{key: Observation}` of the rows that are present, read consistently."""
-        found = batch_get(self.client, {self.table: keys})
-        return {(pk, sk): to_observation(item) for (_, pk, sk), item in found.items()}
+        """`{key: Observation}` of the rows that are present, each with its mark, read consistently."""
+        rows = list(keys)
+        found = batch_get(self.client, {self.table: [*rows, *((pk, sk + _MARK) for pk, sk in rows)]})
+        return {
+            (pk, sk): _joined(item, found.get((table, pk, sk + _MARK)))
+            for (table, pk, sk), item in found.items()
+            if not sk.endswith(_MARK)
+        }
+
+    def add_path(self, key: Key, thing: str, received_at: datetime) -> None:
+        """The reading came by `thing` as well (C24)."""
+        self._mark(key, f"path:{thing}", received_at, unless="attribute_exists(#name)")
+
+    def correct(self, key: Key, measured_at: datetime) -> None:
+        """Something told, after the reading was stored, what the device's clock showed then. The first word counts."""
+        self._mark(key, "measured_at", measured_at, unless="attribute_exists(#name)")
+
+    def add_context(self, key: Key, context: Mapping[str, str]) -> None:
+        """The circumstances of the reading came by themselves."""
+        self._mark(key, "context", context, unless="#name = :value")
+
+    def recall(self, key: Key, recall: str) -> None:
+        """The reading's device falls under a recall (P8)."""
+        self._mark(key, f"recall:{recall}", True, unless="attribute_exists(#name)")
+
+    def withdraw_recall(self, key: Key, recall: str) -> None:
+        """The recall is over: the reading is as if it had never been."""
+        self._update(
+            key,
+            UpdateExpression="REMOVE #name ADD version :one",
+            ConditionExpression="attribute_exists(#name)",
+            ExpressionAttributeNames={"#name": f"recall:{recall}"},
+            ExpressionAttributeValues={":one": encode(1)},
+        )
+
+    def _mark(self, key: Key, name: str, value: Any, *, unless: str) -> None:
+        """Say it once: what is there already makes no new version, so nothing is exported twice."""
+        expires_at = datetime.fromisoformat(key[1].split("#")[1]) + self.kept_for
+        self._update(
+            key,
+            UpdateExpression="SET #name = :value, expires_at = :expires_at ADD version :one",
+            ConditionExpression=f"NOT ({unless})",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues={
+                ":value": encode(value),
+                ":expires_at": encode(int(expires_at.timestamp())),
+                ":one": encode(1),
+            },
+        )
+
+    def _update(self, key: Key, **change: Any) -> None:
+        pk, sk = key
+        with suppress(self.client.exceptions.ConditionalCheckFailedException):
+            self.client.update_item(TableName=self.table, Key={"pk": encode(pk), "sk": encode(sk + _MARK)}, **change)
+
+    def of_record(self, organisation: str, subject: str, device: str, record: int, *, near: datetime) -> Key | None:
+        """The key of the glucose reading to which the device gave that number, the one measured nearest to `near`."""
+        for span in _SPANS:
+            low, high = (_moment(near - span), _moment(near + span)) if span else ("", _AFTER)
+            found = query(
+                self.client,
+                TableName=self.table,
+                ConsistentRead=True,
+                KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
+                FilterExpression="#record = :record AND device = :device",
+                ExpressionAttributeNames={"#record": "record"},
+                ExpressionAttributeValues={
+                    ":pk": {"S": f"{organisation}#{subject}"},
+                    ":low": {"S": f"glucose#{low}"},
+                    ":high": {"S": f"glucose#{high}"},
+                    ":record": encode(record),
+                    ":device": {"S": device},
+                },
+            )
+            nearest = min(found, key=lambda item: abs(datetime.fromisoformat(item["measured_at"]) - near), default=None)
+            if nearest is not None:
+                return nearest["pk"], nearest["sk"]
+        return None
 
     def find(
         self, organisation: str, subject: str, kind: str, ids: Collection[str], *, near: datetime
@@ -147,8 +271,9 @@ class Observations:
                 self.client,
                 TableName=self.table,
                 ConsistentRead=True,
+                ScanIndexForward=False,
                 KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
-                FilterExpression=f"id IN ({', '.join(names)})",
+                FilterExpression=f"id IN ({', '.join(names)}) OR attribute_not_exists(id)",  # marks have none
                 ExpressionAttributeValues={
                     ":pk": {"S": f"{organisation}#{subject}"},
                     ":low": {"S": f"{kind}#{low}"},
@@ -156,7 +281,7 @@ class Observations:
                 }
                 | names,
             )
-            found |= {item["id"]: to_observation(item) for item in rows}
+            found |= {row["id"]: _joined(row, mark) for row, mark in _with_marks(rows)}
         return list(found.values())
 
     def recent(
@@ -176,19 +301,19 @@ class Observations:
         """
         pk = f"{organisation}#{subject}"
         before = read_cursor(cursor, _PLACE)
-        found: list[Item] = []
+        found: list[tuple[Item, Item | None]] = []
         for one in [kind] if kind else KINDS:
             low = f"{one}#{_moment(from_at) if from_at else ''}"
             high = f"{one}#{before or (_moment(to_at) if to_at else _AFTER)}"
             if low <= high:
                 found += self._newest(pk, low, high, limit + 2)  # one is the cursor's own, one says that more follow
-        left = sorted((item for item in found if before is None or _place(item) < before), key=_place, reverse=True)
+        left = sorted((one for one in found if before is None or _place(one) < before), key=_place, reverse=True)
         return Page(
-            items=[((item["pk"], item["sk"]), to_observation(item)) for item in left[:limit]],
+            items=[((row["pk"], row["sk"]), _joined(row, mark)) for row, mark in left[:limit]],
             next=write_cursor(_place(left[limit - 1])) if len(left) > limit else None,
         )
 
-    def _newest(self, pk: str, low: str, high: str, limit: int) -> Iterable[Item]:
+    def _newest(self, pk: str, low: str, high: str, limit: int) -> Iterable[tuple[Item, Item | None]]:
         found = query(
             self.client,
             TableName=self.table,
@@ -198,9 +323,24 @@ class Observations:
             KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
             ExpressionAttributeValues={":pk": {"S": pk}, ":low": {"S": low}, ":high": {"S": high}},
         )
-        return islice(found, limit)
+        return islice(_with_marks(found), limit)
 
 
-def _place(item: Item) -> str:
+def _with_marks(items: Iterable[Item]) -> Iterator[tuple[Item, Item | None]]:
+    """Rows, newest first, each with the mark that stands after it in the table and so came before it."""
+    mark: Item | None = None
+    for item in items:
+        if item["sk"].endswith(_MARK):
+            mark = item
+        else:
+            yield item, mark if mark is not None and mark["sk"] == item["sk"] + _MARK else None
+
+
+def _joined(row: Item, mark: Item | None) -> Observation:
+    one = to_observation(row)
+    return one if mark is None else marked(one, to_marks(mark))
+
+
+def _place(one: tuple[Item, Item | None]) -> str:
     """Where a row stands among the subject's rows of all kinds: its time and id."""
-    return str(item["sk"]).partition("#")[2]
+    return str(one[0]["sk"]).partition("#")[2]

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from adapters.cursor import read_cursor, write_cursor
-from adapters.dynamodb import Item, batch_get, batch_put, query
+from adapters.dynamodb import Item, batch_get, batch_put, encode, query
 from domain.quarantine import SetAside
 
 Key: TypeAlias = tuple[str, str]
@@ -86,12 +86,18 @@ class Quarantine:
     def present(self, ones: Iterable[SetAside]) -> set[str]:
         """The ids of those that were set aside before, read consistently."""
         keys = [quarantine_key(one.organisation, one.id) for one in ones]
-        return {item["id"] for item in batch_get(self.client, {self.table: keys}).values()}
+        return {item["id"] for item in batch_get(self.client, {self.table: keys}, attributes=("id",)).values()}
 
     def put(self, ones: Iterable[SetAside]) -> None:
         """Set readings aside, each id at most once."""
         items = [to_item(one, expires_at=one.received_at + self.kept_for) for one in ones]
         batch_put(self.client, self.table, items)
+
+    def remove(self, keys: Iterable[Key]) -> None:
+        """Forget those of `(organisation, id)`: their readings were tried again, and are stored now."""
+        for organisation, identifier in keys:
+            pk, sk = quarantine_key(organisation, identifier)
+            self.client.delete_item(TableName=self.table, Key={"pk": encode(pk), "sk": encode(sk)})
 
     def get(self, organisation: str, identifier: str) -> SetAside | None:
         found = batch_get(self.client, {self.table: [quarantine_key(organisation, identifier)]})

@@ -17,11 +17,12 @@ and `client -> organisation`, which are how an organisation is found at all.
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from adapters.dynamodb import Item, batch_get, encode, encode_item, query, transact
 from domain.enrolment import Assignment, Consent, Device, Endpoint, Holding, Organisation, Subject
+from domain.reading import Clock, Status
 
 Key: TypeAlias = tuple[str, str]
 
@@ -109,7 +110,30 @@ def to_device(item: Item) -> Device:
             )
             for one in item.get("assignments", ())
         ),
+        status=None if item.get("status") is None else _to_status(item["status"]),
     )
+
+
+def _to_status(item: Item) -> Status:
+    clock = item["clock"]
+    return Status(
+        told_at=datetime.fromisoformat(item["told_at"]),
+        battery=item["battery"],
+        firmware=item["firmware"],
+        clock=None
+        if clock is None
+        else Clock(datetime.fromisoformat(clock["device"]), datetime.fromisoformat(clock["true"])),
+    )
+
+
+def _from_status(status: Status) -> Item:
+    clock = status.clock
+    return {
+        "told_at": status.told_at,
+        "battery": status.battery,
+        "firmware": status.firmware,
+        "clock": None if clock is None else {"device": clock.device, "true": clock.true},
+    }
 
 
 def to_endpoint(item: Item) -> Endpoint:
@@ -181,6 +205,8 @@ def from_device(device: Device) -> Item:
         "roster": device.roster,
         "revoked_at": device.revoked_at,
         "assignments": [_from_assignment(one) for one in device.assignments],
+        "status": None if device.status is None else _from_status(device.status),
+        "told_at": "" if device.status is None else _moment(device.status),
         "version": device.version,
     }
 
@@ -242,6 +268,31 @@ class RegistryReader:
                 ExpressionAttributeValues={":pk": {"S": endpoint_key(organisation, "")[0]}},
             )
         ]
+
+
+@dataclass(frozen=True)
+class DeviceStatus:
+    """What ingest may write of the registry: what a device last told of itself."""
+
+    client: Any
+    table: str
+
+    def tell(self, organisation: str, serial: str, status: Status) -> None:
+        """The latest word counts, whatever the order in which they come; a device that is not enrolled has none."""
+        pk, sk = device_key(organisation, serial)
+        with suppress(self.client.exceptions.ConditionalCheckFailedException):
+            self.client.update_item(
+                TableName=self.table,
+                Key={"pk": {"S": pk}, "sk": {"S": sk}},
+                UpdateExpression="SET #status = :status, told_at = :told_at",
+                ConditionExpression="attribute_exists(pk) AND (attribute_not_exists(told_at) OR told_at < :told_at)",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=encode_item({":status": _from_status(status), ":told_at": _moment(status)}),
+            )
+
+
+def _moment(status: Status) -> str:
+    return status.told_at.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True)

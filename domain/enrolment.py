@@ -10,6 +10,7 @@ from typing import Literal
 
 from domain.errors import AssignmentOverlap, Fault, InvalidRequest, NotFound
 from domain.observation import DeviceClass
+from domain.reading import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,10 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A sensor or a gateway. One whole history of assignments travels with it, so one read settles the holder."""
+    """A sensor or a gateway. One whole history of assignments travels with it, so one read settles the holder.
+
+    `status` is the last that it told of itself.
+    """
 
     serial: str
     organisation: str
@@ -83,6 +87,7 @@ class Device:
     roster: tuple[str, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     revoked_at: datetime | None = None
+    status: Status | None = None
 
     def assignment(self, assignment_id: str) -> Assignment:
         """Raises NotFound."""

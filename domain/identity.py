@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from domain.plausibility import rounded
+
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}  # the bits 10 of RFC 9562
 _SEPARATOR = "\x1f"  # cannot occur in a token, a serial or a number
 
@@ -46,15 +48,21 @@ def identify(
     values: Mapping[str, Decimal],
     clock_resolution: timedelta,
     resolution: Mapping[str, Decimal],
+    record: int | None = None,
 ) -> Identity:
     """The identity of a reading: the same by every path, with any offset, in any order of its values (R5, C24).
 
     `values` are canonical and plausible; `resolution` is the smallest step that the device shows of each, so that the
-    rounding of a conversion makes no second reading.
+    rounding of a conversion makes no second reading. `record` is the device's own number of the reading, where its
+    profile says that every path carries it: then it stands in place of the values.
     """
     second = int((device_time - _EPOCH).total_seconds() // 1)
     taken_at = _EPOCH + timedelta(seconds=second - second % int(clock_resolution.total_seconds()))
-    steps = (f"{name}={round(value / resolution[name]) * resolution[name]}" for name, value in sorted(values.items()))
+    told_by = (
+        [f"record={record}"]
+        if record is not None
+        else [f"{name}={rounded(value, resolution[name])}" for name, value in sorted(values.items())]
+    )
     return Identity(
         organisation,
         subject,
@@ -67,7 +75,7 @@ def identify(
             kind,
             "" if slot is None else str(slot),
             taken_at.isoformat(),
-            *steps,
+            *told_by,
         ),
     )
 

@@ -6,33 +6,52 @@ are the values read (P5).
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from domain.device import check_carrier, holder, possible_subjects
+from domain.device import check_carrier, coincident, holder, possible_subjects
 from domain.enrolment import Device, Subject
-from domain.errors import BadValue, NoConsent, RejectedReading
+from domain.errors import BadValue, NoConsent, RecalledDevice, RejectedReading
 from domain.formats import decode
 from domain.identity import Identity, deterministic_id, identify
 from domain.observation import Observation
-from domain.plausibility import canonical_values
+from domain.plausibility import canonical_values, near_the_mothers
 from domain.profile import DeviceProfile
 from domain.quarantine import NOBODY, SetAside
-from domain.reading import MAX_BYTES, Arrival, Message, Reading, canonical_json, context, flags, origin, read
+from domain.reading import (
+    MAX_BYTES,
+    Arrival,
+    GlucoseContext,
+    Message,
+    Reading,
+    Status,
+    Unreadable,
+    canonical_json,
+    context,
+    flags,
+    origin,
+    read,
+)
+from domain.recall import Recall
+
+SIGNAL_LOSS = "signal-loss"
+MATERNAL_CONFUSION = "maternal-confusion"
+
+_AT_ONCE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A message whose readings are known, but not whose they are.
 
-    `message` is None where it could not be read at all; `refusal` then says why. `readings` are as they were sent, each
-    with what could be read of it or why not.
+    `message` is why not where it could not be read at all. `readings` are as they were sent, each with what could be
+    read of it or why not.
     """
 
     arrival: Arrival
-    message: Message | None = None
-    refusal: RejectedReading | None = None
+    message: Message | RejectedReading
     readings: tuple[tuple[Any, Reading | RejectedReading], ...] = ()
 
     @property
@@ -42,7 +61,8 @@ class Opened:
     @property
     def device(self) -> str:
         """The serial of what measured: the publisher itself where the message names none."""
-        return (self.message and self.message.device) or self.arrival.thing
+        named = self.message.device if isinstance(self.message, Message) else None
+        return named or self.arrival.thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +73,27 @@ class Enrolled:
     thing: Device | None
     device: Device | None
     subjects: Mapping[str, Subject] = field(default_factory=dict)
+    recalls: tuple[Recall, ...] = ()
+    """All that are in force in the organisation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What became of a message. `archived` is it without what no consent covers, None where nothing is left."""
+    """What became of a message. `archived` is it without what no consent covers, None where nothing is left.
 
+    `status` is what the device told of itself. `contexts` are circumstances that belong to measurements which came, or
+    come, by themselves.
+    """
+
+    opened: Opened
     organisation: str
-    accepted: tuple[tuple[Identity, Observation], ...]
-    refused: tuple[SetAside, ...]
-    archived: Arrival | None
+    accepted: tuple[tuple[Identity, Observation], ...] = ()
+    refused: tuple[SetAside, ...] = ()
+    archived: Arrival | None = None
+    status: Status | None = None
+    contexts: tuple[GlucoseContext, ...] = ()
+    holders: tuple[str, ...] = ()
+    """Whose measurements those may be: who holds the device or held it, the last first."""
 
 
 def open_message(arrival: Arrival, profiles: Mapping[str, DeviceProfile]) -> Opened:
@@ -70,8 +101,8 @@ def open_message(arrival: Arrival, profiles: Mapping[str, DeviceProfile]) -> Ope
     try:
         message = decode(arrival, profiles)
     except RejectedReading as refusal:
-        return Opened(arrival, refusal=refusal)
-    return Opened(arrival, message, readings=tuple(_read(said) for said in message.readings))
+        return Opened(arrival, refusal)
+    return Opened(arrival, message, tuple(_read(said) for said in message.readings))
 
 
 def _read(said: Any) -> tuple[Any, Reading | RejectedReading]:
@@ -85,31 +116,62 @@ def _read(said: Any) -> tuple[Any, Reading | RejectedReading]:
 
 def subjects_to_know(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, DeviceProfile]) -> Iterator[str]:
     """Everyone of whom a reading of the message may be."""
-    if enrolled.thing is not None and enrolled.device is not None:
+    message, thing, device = opened.message, enrolled.thing, enrolled.device
+    if isinstance(message, Message) and thing is not None and device is not None:
         for _, reading in opened.readings:
             if isinstance(reading, Reading):
-                yield from possible_subjects(reading, enrolled.device, enrolled.thing, profiles[enrolled.thing.profile])
+                clock = coincident(message, device, reading)
+                yield from possible_subjects(reading, device, thing, profiles[thing.profile], clock)
 
 
 def judge(opened: Opened, enrolled: Enrolled, *, profiles: Mapping[str, DeviceProfile], kept_for: timedelta) -> Judged:
     """What becomes of each reading of a message. Observations are kept for `kept_for`: what is older is refused."""
     organisation = enrolled.organisation or NOBODY
-    if opened.refusal is not None:
-        return Judged(organisation, (), (_set_aside(opened, organisation, opened.refusal),), opened.arrival)
-    accepted, refused, unread = [], [], []
-    for said, reading in opened.readings:
+    message = opened.message
+    if isinstance(message, RejectedReading):
+        return _refused(opened, organisation, message)
+    if message.status is not None or message.contexts:
         try:
-            accepted.append(_observation(opened, enrolled, reading, profiles, kept_for))
-        except NoConsent as refusal:
-            refused.append(_set_aside(opened, organisation, refusal, said))
-            unread.append(said)
+            _, device = check_carrier(enrolled.thing, enrolled.device, opened.arrival.received_at)
         except RejectedReading as refusal:
-            refused.append(_set_aside(opened, organisation, refusal, said))
-    return Judged(organisation, tuple(accepted), tuple(refused), _without(opened, unread))
+            return _refused(opened, organisation, refusal)
+        held = sorted(device.assignments, key=lambda one: one.from_at, reverse=True)
+        return Judged(
+            opened,
+            organisation,
+            archived=opened.arrival,
+            status=message.status,
+            contexts=message.contexts,
+            holders=tuple(dict.fromkeys(one.subject for one in held)),
+        )
+    accepted, refusals = [], []
+    for number, (_, reading) in enumerate(opened.readings):
+        try:
+            accepted.append(_observation(opened, message, enrolled, reading, profiles, kept_for))
+        except RejectedReading as refusal:
+            refusals.append((number, refusal))
+    unread = [number for number, refusal in refusals if isinstance(refusal, NoConsent)]
+    return Judged(
+        opened,
+        organisation,
+        tuple(_with_confusion_flagged(accepted)),
+        tuple(_set_aside(opened, organisation, refusal, number, partly=bool(unread)) for number, refusal in refusals),
+        _without(opened, message, unread),
+    )
+
+
+def orphan(judged: Judged) -> Judged:
+    """The circumstances in a message, refused: the measurement that they belong to is not known."""
+    return _refused(judged.opened, judged.organisation, BadValue("no measurement with that sequence number is known"))
+
+
+def _refused(opened: Opened, organisation: str, refusal: RejectedReading) -> Judged:
+    return Judged(opened, organisation, refused=(_set_aside(opened, organisation, refusal),), archived=opened.arrival)
 
 
 def _observation(
     opened: Opened,
+    message: Message,
     enrolled: Enrolled,
     reading: Reading | RejectedReading,
     profiles: Mapping[str, DeviceProfile],
@@ -127,12 +189,16 @@ def _observation(
         thing=thing,
         thing_profile=profiles[thing.profile],
         subjects=enrolled.subjects,
+        clock=coincident(message, device, reading),
         received_at=arrival.received_at,
         kept_for=kept_for,
     )
     measure = profile.measures.get(reading.kind)
     if measure is None:
         raise BadValue(f"a {profile.id} does not measure {reading.kind}")
+    recalled = [one for one in enrolled.recalls if one.covers(device)]
+    if any(one.mode == "block" for one in recalled):
+        raise RecalledDevice("its model, lot or serial is blocked")
     values = canonical_values(reading.kind, reading.said.get("values"), measure)
     identity = identify(
         organisation=device.organisation,
@@ -144,7 +210,9 @@ def _observation(
         values=values,
         clock_resolution=profile.clock_resolution,
         resolution=measure.resolution,
+        record=reading.record if profile.records else None,
     )
+    noted = flags(reading.said)
     return identity, Observation(
         id=identity.id,
         organisation=device.organisation,
@@ -153,23 +221,55 @@ def _observation(
         thing=thing.serial,
         kind=reading.kind,
         values=values,
-        measured_at=held.device_time,
+        measured_at=held.measured_at,
         device_time=held.device_time,
         received_at=arrival.received_at,
         origin=origin(reading.said),
         # a device that its maker did not register for the purpose is none, whoever enrolled it (P2)
         device_class="auxiliary" if "auxiliary" in (device.device_class, profile.device_class) else "medical",
         slot=reading.slot,
-        flags=flags(reading.said),
+        flags=noted if values or SIGNAL_LOSS in noted else (*noted, SIGNAL_LOSS),
         context=context(reading.said),
-        tags=frozenset({"late"} if arrival.received_at - held.device_time > measure.fresh_for else ()),
+        tags=_tags(late=arrival.received_at - held.measured_at > measure.fresh_for, recalled=bool(recalled)),
+        record=reading.record,
     )
 
 
-def _set_aside(opened: Opened, organisation: str, refusal: RejectedReading, said: Any = None) -> SetAside:
-    """`said` is the refused reading; without one the message is refused whole."""
-    arrival = opened.arrival
-    sent = canonical_json(said).encode() if opened.message else arrival.payload
+def _tags(*, late: bool, recalled: bool) -> frozenset[str]:
+    return frozenset(name for name, true in (("late", late), ("recalled", recalled)) if true)
+
+
+def _with_confusion_flagged(accepted: list[tuple[Identity, Observation]]) -> list[tuple[Identity, Observation]]:
+    """A fetal rate beside a pulse of the mother that is the same may be the mother's (F17)."""
+    pulses = [
+        (one.subject, one.measured_at, pulse)
+        for _, one in accepted
+        for pulse in (one.values.get("pulse"), one.values.get("rate") if one.kind == "heart-rate" else None)
+        if pulse is not None
+    ]
+    return [
+        (identity, replace(one, flags=(*one.flags, MATERNAL_CONFUSION)))
+        if pulses and one.kind == "fetal-heart-rate" and any(_is_hers(one, *pulse) for pulse in pulses)
+        else (identity, one)
+        for identity, one in accepted
+    ]
+
+
+def _is_hers(one: Observation, subject: str, at: datetime, pulse: Decimal) -> bool:
+    near = abs(one.measured_at - at) <= _AT_ONCE
+    return near and subject == one.subject and bool(one.values) and near_the_mothers(one.values["rate"], pulse)
+
+
+def _set_aside(
+    opened: Opened, organisation: str, refusal: RejectedReading, number: int | None = None, *, partly: bool = False
+) -> SetAside:
+    """The refused reading of that `number`; without one the message is refused whole.
+
+    `partly`: a neighbour in the message has no consent, so that the message itself cannot be kept.
+    """
+    arrival, message = opened.arrival, opened.message
+    said = None if number is None else opened.readings[number][0]
+    sent = arrival.payload if number is None else canonical_json(said).encode()
     digest = sha256(sent).hexdigest()
     one = SetAside(
         id=deterministic_id(organisation, "quarantine", opened.thing, opened.device, digest),
@@ -177,19 +277,27 @@ def _set_aside(opened: Opened, organisation: str, refusal: RejectedReading, said
         reason=refusal.reason,
         detail=refusal.detail,
         thing=opened.thing,
-        device=opened.device if opened.message else None,
+        device=opened.device if isinstance(message, Message) else None,
         topic=arrival.topic,
         received_at=arrival.received_at,
     )
     if isinstance(refusal, NoConsent):
         return replace(one, device_time=said["measured_at"], kind=said["kind"], sha256=digest)
-    if opened.message is None or len(opened.readings) == 1:
+    if isinstance(message, RejectedReading) or number is None or len(opened.readings) == 1:
         return replace(one, payload=arrival.payload[:MAX_BYTES])  # an item has its limit, a message may have none (R33)
-    return replace(one, payload=opened.message.narrowed([said]))
+    if message.alone is not None and not partly:
+        return replace(one, payload=message.alone[number])
+    return replace(one, payload=message.narrowed([said]), topic=_readings_topic(arrival))
 
 
-def _without(opened: Opened, unread: list[Any]) -> Arrival | None:
-    if not unread or opened.message is None:
+def _without(opened: Opened, message: Message, unread: list[int]) -> Arrival | None:
+    """The message without those readings; what is left of another format than ours is put into our words."""
+    if not unread:
         return opened.arrival
-    rest = [said for said, _ in opened.readings if not any(said is one for one in unread)]
-    return replace(opened.arrival, payload=opened.message.narrowed(rest)) if rest else None
+    rest = [said for number, (said, _) in enumerate(opened.readings) if number not in unread]
+    arrival = opened.arrival
+    return replace(arrival, payload=message.narrowed(rest), topic=_readings_topic(arrival)) if rest else None
+
+
+def _readings_topic(arrival: Arrival) -> str:
+    return "/".join((*arrival.topic.split("/")[:3], "readings"))

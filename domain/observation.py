@@ -1,6 +1,7 @@
 """An observation: a reading we accepted, coded, in canonical units, attributed to a subject."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -15,6 +16,8 @@ class Observation:
 
     `id` is made from the reading's identity (see `functions/ingest`), so the same reading always has the same id.
     `device_time` is what the device said; `measured_at` is that time corrected, and judges everything but identity.
+    `record` is the device's own number of the reading. `paths` are the things that brought it again, by other ways than
+    `thing`, and when. `version` grows with each mark beside the row (`Marks`).
     """
 
     id: str
@@ -33,3 +36,41 @@ class Observation:
     flags: tuple[str, ...] = ()
     context: dict[str, str] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
+    record: int | None = None
+    paths: Mapping[str, datetime] = field(default_factory=dict)
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What happened to a reading after it was stored. Rows never change, so that no re-send undoes any of this.
+
+    `measured_at` is its time corrected later, `recalls` those that its device falls under, `context` what was told of
+    its circumstances by itself. `version` counts the changes.
+    """
+
+    version: int = 0
+    measured_at: datetime | None = None
+    paths: Mapping[str, datetime] = field(default_factory=dict)
+    recalls: frozenset[str] = frozenset()
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+def marked(one: Observation, marks: Marks) -> Observation:
+    """The observation as it stands with its marks."""
+    return replace(
+        one,
+        measured_at=marks.measured_at or one.measured_at,
+        context={**one.context, **marks.context},
+        tags=one.tags | {"recalled"} if marks.recalls else one.tags,
+        paths=marks.paths,
+        version=one.version + marks.version,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What ingest has to know of a reading that is stored: which thing brought it, and if its time is corrected."""
+
+    thing: str
+    corrected: bool

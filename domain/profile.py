@@ -53,7 +53,10 @@ class DeviceProfile(_Data):
 
     `slots` is how many people it can tell apart. `time_zone` is what its clock shows where it writes local times
     without an offset; null means the zone of the subject. `clock_resolution` is the step of its clock: times are cut to
-    it where two paths are to give one reading. A `health-post` names the subject itself, for its own roster.
+    it where two paths are to give one reading. A time that is further ahead than `clock_drift` is not believed unless
+    something tells what the clock shows; null leaves it to the general limits. `records`: every path carries the
+    device's own number of a reading, which then makes its identity in place of its values. A `health-post` names the
+    subject itself, for its own roster.
     """
 
     id: str
@@ -63,6 +66,8 @@ class DeviceProfile(_Data):
     slots: Annotated[int, Field(ge=1, le=16)] = 1
     time_zone: Annotated[str, AfterValidator(_zone)] | None = None
     clock_resolution: Annotated[timedelta, Field(ge=timedelta(seconds=1))]
+    clock_drift: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
+    records: bool = False
     measures: dict[str, Measure]
 
     @model_validator(mode="after")

@@ -100,8 +100,9 @@ class GlucoseContext:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a device is: its battery in percent, its firmware, and its clock beside one that is right."""
+    """How a device said, at `told_at`, that it is: battery in percent, firmware, its clock beside one that is right."""
 
+    told_at: datetime
     battery: Decimal | None = None
     firmware: str | None = None
     clock: Clock | None = None

@@ -16,7 +16,7 @@ def decode_status(arrival: Arrival) -> Message:
     """
     message = parse_object(arrival.payload, FORMAT)
     clock = clock_of(message, arrival.received_at)
-    status = Status(_battery(message.get("battery")), _firmware(message.get("firmware")), clock)
+    status = Status(arrival.received_at, _battery(message.get("battery")), _firmware(message.get("firmware")), clock)
     return Message(serial(message), (), message, status=status)
 
 

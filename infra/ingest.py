@@ -46,8 +46,8 @@ class Ingest(Construct):
                 },
             )
             function.reads_queue(queue)
-            function.uses(registry, "BatchGetItem")
-            function.uses(observations, "BatchGetItem", "BatchWriteItem")
-            function.uses(quarantine, "BatchGetItem", "BatchWriteItem")
+            function.uses(registry, "BatchGetItem", "UpdateItem")
+            function.uses(observations, "BatchGetItem", "BatchWriteItem", "UpdateItem", "Query")
+            function.uses(quarantine, "BatchGetItem", "BatchWriteItem", "DeleteItem")
             function.may(["firehose:PutRecord"], archive.stream_arn)
             function.may(["sqs:SendMessage"], inbox.backlog.queue_arn)

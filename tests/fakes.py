@@ -13,9 +13,9 @@ from domain.enrolment import Assignment, Device, Endpoint, Holding, Organisation
 from domain.errors import LostRace
 from domain.identity import Identity
 from domain.notification import Contact, Contacts, Notice, Standing, Words
-from domain.observation import Observation
+from domain.observation import Known, Marks, Observation, marked
 from domain.quarantine import SetAside
-from domain.reading import Arrival
+from domain.reading import Arrival, Status
 
 # export
 
@@ -141,15 +141,53 @@ class FakeObservations:
     """adapters.observations.Observations; rows by their key."""
 
     rows: dict[tuple[str, str], Observation] = field(default_factory=dict)
+    marks: dict[tuple[str, str], Marks] = field(default_factory=dict)
 
-    def present(self, identities: Iterable[Identity]) -> set[Identity]:
-        return {one for one in identities if row_key(one) in self.rows}
+    def present(self, identities: Iterable[Identity]) -> dict[Identity, Known]:
+        keys = {row_key(one): one for one in identities}
+        found = {keys[key]: row for key, row in self.rows.items() if key in keys}
+        return {one: Known(row.thing, row.measured_at != row.device_time) for one, row in found.items()}
+
+    def key(self, identity: Identity) -> tuple[str, str]:
+        return row_key(identity)
 
     def put(self, rows: Iterable[tuple[Identity, Observation]]) -> None:
         self.rows |= {row_key(identity): row for identity, row in rows}
 
     def get(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Observation]:
-        return {key: self.rows[key] for key in keys if key in self.rows}
+        return {key: marked(self.rows[key], self.marks.get(key, Marks())) for key in keys if key in self.rows}
+
+    def add_path(self, key: tuple[str, str], thing: str, received_at: datetime) -> None:
+        paths = self.marks.get(key, Marks()).paths
+        self._mark(key, paths={thing: received_at, **paths})
+
+    def correct(self, key: tuple[str, str], measured_at: datetime) -> None:
+        self._mark(key, measured_at=self.marks.get(key, Marks()).measured_at or measured_at)
+
+    def add_context(self, key: tuple[str, str], context: Mapping[str, str]) -> None:
+        self._mark(key, context=context)
+
+    def recall(self, key: tuple[str, str], recall: str) -> None:
+        self._mark(key, recalls=self.marks.get(key, Marks()).recalls | {recall})
+
+    def withdraw_recall(self, key: tuple[str, str], recall: str) -> None:
+        self._mark(key, recalls=self.marks.get(key, Marks()).recalls - {recall})
+
+    def _mark(self, key: tuple[str, str], **said: Any) -> None:
+        before = self.marks.get(key, Marks())
+        if replace(before, **said) != before:
+            self.marks[key] = replace(before, **said, version=before.version + 1)
+
+    def of_record(
+        self, organisation: str, subject: str, device: str, record: int, *, near: datetime
+    ) -> tuple[str, str] | None:
+        wanted = (organisation, subject, device, record)
+        found = {
+            abs(row.measured_at - near): key
+            for key, row in self.rows.items()
+            if (row.organisation, row.subject, row.device, row.record) == wanted
+        }
+        return found[min(found)] if found else None
 
     def find(
         self, organisation: str, subject: str, kind: str, ids: Collection[str], *, near: datetime
@@ -223,6 +261,10 @@ class FakeQuarantine:
     def put(self, ones: Iterable[SetAside]) -> None:
         self.rows |= {one.id: one for one in ones}
 
+    def remove(self, keys: Iterable[tuple[str, str]]) -> None:
+        for _, identifier in keys:
+            del self.rows[identifier]
+
     def get(self, organisation: str, identifier: str) -> SetAside | None:
         found = self.rows.get(identifier)
         return found if found and found.organisation == organisation else None
@@ -244,10 +286,24 @@ class FakeBacklog:
 
     refuses: set[str] = field(default_factory=set)
     handed_on: list[Arrival] = field(default_factory=list)
+    waits: list[timedelta] = field(default_factory=list)
 
-    def put(self, arrivals: Sequence[Arrival]) -> set[str]:
+    def put(self, arrivals: Sequence[Arrival], *, after: timedelta = timedelta()) -> set[str]:
+        self.waits.append(after)
         self.handed_on += [one for one in arrivals if one.id not in self.refuses]
         return self.refuses & {one.id for one in arrivals}
+
+
+@dataclass
+class FakeStatus:
+    """adapters.registry.DeviceStatus: the last word of each device."""
+
+    told: dict[tuple[str, str], Status] = field(default_factory=dict)
+
+    def tell(self, organisation: str, serial: str, status: Status) -> None:
+        before = self.told.get((organisation, serial))
+        if before is None or before.told_at < status.told_at:
+            self.told[organisation, serial] = status
 
 
 # registry

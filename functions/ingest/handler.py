@@ -15,7 +15,7 @@ from adapters.environment import read
 from adapters.inbox import Backlog, arrived, is_from
 from adapters.observations import Observations
 from adapters.quarantine import Quarantine
-from adapters.registry import RegistryReader
+from adapters.registry import DeviceStatus, RegistryReader
 from functions.ingest.service import Ingest
 from functions.ingest.settings import Settings
 
@@ -53,6 +53,7 @@ def wired() -> Ingest:
         quarantine=Quarantine(dynamodb, settings().quarantine_table, timedelta(days=settings().quarantine_days)),
         archive=Archive(client("firehose"), settings().archive_stream),
         backlog=Backlog(client("sqs"), settings().backlog_queue),
+        status=DeviceStatus(dynamodb, settings().registry_table),
         profiles=profiles(),
         kept_for=kept_for,
     )

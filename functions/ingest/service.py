@@ -15,13 +15,16 @@ from typing import Protocol, TypeAlias
 
 from domain.enrolment import Device, Subject
 from domain.identity import Identity
-from domain.judgement import Enrolled, Judged, Opened, judge, open_message, subjects_to_know
-from domain.observation import Observation
+from domain.judgement import Enrolled, Judged, Opened, judge, open_message, orphan, subjects_to_know
+from domain.observation import Known, Observation
 from domain.profile import DeviceProfile
 from domain.quarantine import NOBODY, SetAside
-from domain.reading import Arrival
+from domain.reading import Arrival, GlucoseContext, Message, Status
 
 Key: TypeAlias = tuple[str, str]
+
+WAIT_FOR_MEASUREMENT = timedelta(minutes=1)
+"""How long the circumstances of a measurement wait for it."""
 
 HAND_ON_AFTER = timedelta(minutes=2)
 """What waited longer in the first inbox is a backlog, and goes to the second (R99)."""
@@ -39,13 +42,19 @@ class Registry(Protocol):
 
 
 class Observations(Protocol):
-    def present(self, identities: Iterable[Identity]) -> set[Identity]: ...
+    def present(self, identities: Iterable[Identity]) -> dict[Identity, Known]: ...
     def put(self, rows: Iterable[tuple[Identity, Observation]]) -> None: ...
+    def key(self, identity: Identity) -> Key: ...
+    def add_path(self, key: Key, thing: str, received_at: datetime) -> None: ...
+    def correct(self, key: Key, measured_at: datetime) -> None: ...
+    def add_context(self, key: Key, context: Mapping[str, str]) -> None: ...
+    def of_record(self, organisation: str, subject: str, device: str, record: int, *, near: datetime) -> Key | None: ...
 
 
 class Quarantine(Protocol):
     def present(self, ones: Iterable[SetAside]) -> set[str]: ...
     def put(self, ones: Iterable[SetAside]) -> None: ...
+    def remove(self, keys: Iterable[Key]) -> None: ...
 
 
 class Archive(Protocol):
@@ -53,7 +62,11 @@ class Archive(Protocol):
 
 
 class Backlog(Protocol):
-    def put(self, arrivals: Sequence[Arrival]) -> set[str]: ...
+    def put(self, arrivals: Sequence[Arrival], *, after: timedelta = ...) -> set[str]: ...
+
+
+class DeviceStatus(Protocol):
+    def tell(self, organisation: str, serial: str, status: Status) -> None: ...
 
 
 @dataclass
@@ -83,6 +96,7 @@ class Ingest:
     quarantine: Quarantine
     archive: Archive
     backlog: Backlog
+    status: DeviceStatus
     profiles: Mapping[str, DeviceProfile]
     kept_for: timedelta
     remembered: dict[str, str] = field(default_factory=dict)
@@ -96,7 +110,8 @@ class Ingest:
             outcome.failed |= dict.fromkeys(self.backlog.put(late), "the second inbox did not take it")
             outcome.counts["handed_on"] = len(late) - len(outcome.failed)
         handed_on = {one.id for one in late}
-        self._keep(self._judge([one for one in arrivals if one.id not in handed_on], outcome), outcome)
+        here = [one for one in arrivals if one.id not in handed_on]
+        self._keep(self._judge(here, outcome), outcome, first_inbox=first_inbox)
         outcome.counts["failed"] = len(outcome.failed)
         return outcome
 
@@ -121,7 +136,7 @@ class Ingest:
         keys = {
             (organisations[one.thing], serial)
             for one in messages
-            if one.readings and one.thing in organisations
+            if isinstance(one.message, Message) and one.thing in organisations
             for serial in (one.thing, one.device)
         }
         devices = self.registry.devices(keys)
@@ -139,19 +154,26 @@ class Ingest:
             self.remembered.update(self.registry.organisations_of(unknown))
         return {thing: self.remembered[thing] for thing in things if thing in self.remembered}
 
-    def _keep(self, judged: Sequence[Judged], outcome: Outcome) -> None:
+    def _keep(self, judged: list[Judged], outcome: Outcome, *, first_inbox: bool) -> None:
         """Write what is new. Observations first: somebody may have to be told of them."""
-        rows = {identity: row for one in judged for identity, row in one.accepted}
+        accepted = [each for one in judged for each in one.accepted]
+        rows = dict(reversed(accepted))  # of two that are the same, the first
         stored = self.observations.present(rows)
         new = [(identity, row) for identity, row in rows.items() if identity not in stored]
         self.observations.put(new)
-
-        refused = {one.id: one for each in judged for one in each.refused}
-        known = self.quarantine.present(refused.values())
-        put_aside = [one for one in refused.values() if one.id not in known]
-        self.quarantine.put(put_aside)
-
-        self.archive.put([(one.organisation, one.archived) for one in judged if one.archived is not None])
+        self._mark(accepted, rows, stored)
+        for one in judged:
+            if one.status is not None:
+                self.status.tell(one.organisation, one.opened.device, one.status)
+        judged = list(self._with_contexts(judged, outcome, first_inbox=first_inbox))
+        put_aside = self._set_aside(judged)
+        self.archive.put(
+            [
+                (one.organisation, one.archived)
+                for one in judged
+                if one.archived is not None and one.archived.replay is None
+            ]
+        )
         readings = sum(len(one.accepted) + len(one.refused) for one in judged)
         outcome.counts.update(
             readings=readings,
@@ -160,3 +182,59 @@ class Ingest:
             repeated=readings - len(new) - len(put_aside),
         )
         outcome.reasons.update(one.reason for one in put_aside)
+
+    def _mark(
+        self,
+        accepted: Iterable[tuple[Identity, Observation]],
+        rows: Mapping[Identity, Observation],
+        stored: Mapping[Identity, Known],
+    ) -> None:
+        """Note what a repeat brings beside the reading itself: another way here, or the clock that it lacked (C24)."""
+        for identity, row in accepted:
+            first = rows[identity]
+            known = stored.get(identity)
+            if row is first and known is None:
+                continue
+            thing = first.thing if known is None else known.thing
+            corrected = first.measured_at != first.device_time if known is None else known.corrected
+            if row.thing != thing:
+                self.observations.add_path(self.observations.key(identity), row.thing, row.received_at)
+            if row.measured_at != row.device_time and not corrected:
+                self.observations.correct(self.observations.key(identity), row.measured_at)
+
+    def _with_contexts(self, judged: Iterable[Judged], outcome: Outcome, *, first_inbox: bool) -> Iterator[Judged]:
+        """Put circumstances beside their measurement. One that is not there yet is waited for once, in the second
+        inbox: the two came as messages of their own."""
+        for one in judged:
+            found = [(self._measurement(one, context), context) for context in one.contexts]
+            if all(key is not None for key, _ in found):
+                for key, context in found:
+                    if key is not None:
+                        self.observations.add_context(key, context.context)
+                yield one
+            elif first_inbox:
+                refused = self.backlog.put([one.opened.arrival], after=WAIT_FOR_MEASUREMENT)
+                outcome.failed |= dict.fromkeys(refused, "the second inbox did not take it")
+            else:
+                yield orphan(one)
+
+    def _measurement(self, one: Judged, context: GlucoseContext) -> Key | None:
+        for subject in one.holders:
+            key = self.observations.of_record(
+                one.organisation, subject, one.opened.device, context.sequence, near=one.opened.arrival.received_at
+            )
+            if key is not None:
+                return key
+        return None
+
+    def _set_aside(self, judged: Iterable[Judged]) -> list[SetAside]:
+        """Those that were not there before. What was tried again and is refused once more is written anew, with what
+        is wrong now; what was not refused again is no longer set aside."""
+        judged = list(judged)
+        refused = {one.id: one for each in judged for one in each.refused}
+        again = {one.opened.arrival.replay for one in judged if one.opened.arrival.replay is not None}
+        known = self.quarantine.present(refused.values())
+        new = [one for one in refused.values() if one.id not in known]
+        self.quarantine.put([one for one in refused.values() if one in new or (one.organisation, one.id) in again])
+        self.quarantine.remove(again - {(one.organisation, one.id) for one in refused.values()})
+        return new

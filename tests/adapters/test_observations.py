@@ -12,8 +12,8 @@ from moto import mock_aws
 from adapters.observations import Observations, from_record, is_new_reading, row_key
 from domain.errors import InvalidRequest
 from domain.identity import Identity
-from domain.observation import Observation
-from tests.builders import NOW, ORGANISATION, SUBJECT, an_observation
+from domain.observation import Known, Observation
+from tests.builders import NOW, ORGANISATION, SERIAL, SUBJECT, an_observation
 from tests.fakes import FakeObservations
 
 TABLE = "observations"
@@ -76,8 +76,8 @@ class TestPromises:
     def test_only_what_has_a_row_is_present(self, rows: Rows) -> None:
         there, absent = a_row()[0], FULL[0]
         rows.put([a_row()])
-        assert rows.present([there, absent]) == {there}
-        assert rows.present([]) == set()
+        assert rows.present([there, absent]) == {there: Known(SERIAL, corrected=False)}
+        assert rows.present([]) == {}
 
     def test_r5_writing_a_row_again_changes_nothing(self, rows: Rows) -> None:
         rows.put([FULL])
@@ -115,7 +115,7 @@ def test_a_stream_record_brings_the_row(client: Any, table: Observations) -> Non
 
 @pytest.mark.parametrize(
     ("event", "sk"),
-    [("MODIFY", "weight#t#id"), ("REMOVE", "weight#t#id"), ("INSERT", "weight#t#id#mark#recalled")],
+    [("MODIFY", "weight#t#id"), ("REMOVE", "weight#t#id"), ("INSERT", "weight#t#id#mark")],
 )
 def test_r44_nothing_else_is_a_new_reading(event: str, sk: str) -> None:
     assert not is_new_reading({"eventName": event, "dynamodb": {"Keys": {"sk": {"S": sk}}}})

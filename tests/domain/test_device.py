@@ -21,7 +21,7 @@ from domain.errors import (
     UntrustedClock,
 )
 from domain.profile import DeviceProfile
-from domain.reading import read
+from domain.reading import Clock, read
 from tests.builders import NOW, SUBJECT, a_device, a_profile, a_reading, a_subject, an_assignment, as_read
 
 OTHER = "S-0002"
@@ -38,6 +38,7 @@ def held(
     thing: Device | None = None,
     thing_profile: DeviceProfile | None = None,
     subjects: tuple[Subject, ...] = (a_subject(), a_subject(id=OTHER)),
+    clock: Clock | None = None,
     **said: Any,
 ) -> Held:
     """Who held the device (a tonometer of SUBJECT) at a reading that arrives at NOW."""
@@ -46,7 +47,7 @@ def held(
     thing = thing or device
     profile = profile or a_profile()
     thing_profile = thing_profile or profile
-    known = set(possible_subjects(reading, device, thing, thing_profile))
+    known = set(possible_subjects(reading, device, thing, thing_profile, clock))
     return holder(
         reading,
         device=device,
@@ -54,6 +55,7 @@ def held(
         thing=thing,
         thing_profile=thing_profile,
         subjects={one.id: one for one in subjects if one.id in known},
+        clock=clock,
         received_at=NOW,
         kept_for=KEPT_FOR,
     )
@@ -316,4 +318,4 @@ def test_only_those_who_may_hold_it_are_looked_up() -> None:
             an_assignment(id="a-4", subject="S-0004", from_at=NOW + 2 * DAY),
         )
     )
-    assert list(possible_subjects(read(as_read(a_reading(slot=1))), device, device, a_profile())) == [OTHER]
+    assert list(possible_subjects(read(as_read(a_reading(slot=1))), device, device, a_profile(), None)) == [OTHER]

@@ -80,16 +80,17 @@ def test_r17_a_number_that_is_not_finite_to_anybody_else(number: str) -> None:
     ("measure", "value", "plausible"),
     [
         (GLUCOSE, "0.6", True),
-        (GLUCOSE, "0.599999", False),
+        (GLUCOSE, "0.55", True),
+        (GLUCOSE, "0.549999", False),
         (GLUCOSE, "35", True),
-        (GLUCOSE, "35.000001", False),
-        (NARROW, "22.2", True),
-        (NARROW, "22.200001", False),
+        (GLUCOSE, "35.050001", False),
+        (NARROW, "22.202975", True),
+        (NARROW, "22.250001", False),
         (GLUCOSE, "1e-300", False),
     ],
     ids=lambda value: "" if isinstance(value, Measure) else str(value),
 )
-def test_a_profile_narrows_what_is_plausible(measure: Measure, value: str, plausible: bool) -> None:
+def test_what_is_plausible_is_judged_as_the_device_shows_it(measure: Measure, value: str, plausible: bool) -> None:
     said = glucose(Decimal(value))
     if plausible:
         assert canonical_values("glucose", said, measure) == {"glucose": Decimal(value)}

@@ -36,7 +36,7 @@ from tests.builders import (
     an_arrival,
     an_assignment,
 )
-from tests.fakes import FakeArchive, FakeBacklog, FakeObservations, FakeQuarantine, FakeRegistry
+from tests.fakes import FakeArchive, FakeBacklog, FakeObservations, FakeQuarantine, FakeRegistry, FakeStatus
 from tests.in_process import REGION, Context, environment, make_tables
 
 SECOND = timedelta(seconds=1)
@@ -55,6 +55,7 @@ class Stage:
     quarantine: FakeQuarantine = field(default_factory=FakeQuarantine)
     archive: FakeArchive = field(default_factory=FakeArchive)
     backlog: FakeBacklog = field(default_factory=FakeBacklog)
+    status: FakeStatus = field(default_factory=FakeStatus)
 
     def __post_init__(self) -> None:
         self.ingest = Ingest(
@@ -63,6 +64,7 @@ class Stage:
             quarantine=self.quarantine,
             archive=self.archive,
             backlog=self.backlog,
+            status=self.status,
             profiles=profiles(),
             kept_for=timedelta(days=400),
         )
