@@ -45,7 +45,10 @@ _FLAG_CATEGORY = {
 _PRIORITY = {"info": ("PL", "Low priority"), "warning": ("PM", "Medium priority"), "critical": ("PH", "High priority")}
 _OWN = "pulse"  # a cuff's or an oximeter's pulse is an Observation of its own
 _TAGS = frozenset({"late", "recalled"})
-_ROW_VERSION = 1  # a row is immutable: only a mark beside it makes a later version
+_SIGNAL_LOSS: Json = {
+    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "error"}],
+    "text": "signal loss",
+}
 _MINUTE = timedelta(minutes=1)
 _WIDEST = timedelta(hours=14)
 
@@ -136,7 +139,7 @@ def _observation(one: Observation, device: str | None) -> list[Json]:
     whole: Json = {
         "resourceType": "Observation",
         "id": one.id,
-        "extension": _observation_extensions(one.origin),
+        "extension": _observation_extensions(one.origin, one.version),
         "status": "final",
         "category": layout.category,
         "code": layout.code,
@@ -162,7 +165,10 @@ def _observation(one: Observation, device: str | None) -> list[Json]:
         ]
     else:
         (only,) = layout.values
-        whole["valueQuantity"] = _quantity(values[only.name], only.unit)
+        if only.name in values:
+            whole["valueQuantity"] = _quantity(values[only.name], only.unit)
+        else:
+            whole["dataAbsentReason"] = _SIGNAL_LOSS
     return rendered
 
 
@@ -171,8 +177,8 @@ def _quantity(value: Any, unit: str) -> Json:
 
 
 @cache
-def _observation_extensions(origin: str) -> list[Json]:
-    return [_version(_ROW_VERSION), {"url": f"{EXTENSION}:origin", "valueCode": origin}]
+def _observation_extensions(origin: str, version: int) -> list[Json]:
+    return [_version(version), {"url": f"{EXTENSION}:origin", "valueCode": origin}]
 
 
 @cache

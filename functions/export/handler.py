@@ -16,7 +16,7 @@ from adapters.deliveries import Deliveries
 from adapters.doorbell import Doorbell, to_lane
 from adapters.dynamodb import decode_item
 from adapters.environment import read
-from adapters.observations import Observations, is_new_reading
+from adapters.observations import Observations, is_mark, is_new_reading, row_of
 from adapters.registry import EndpointSwitch, RegistryReader
 from adapters.secrets import Secrets
 from adapters.webhook import Webhook
@@ -67,7 +67,8 @@ def sender() -> Send:
 
 
 def changes(event: dict[str, Any]) -> list[Change]:
-    """What of a batch of either stream may leave: new readings, and alerts in each new version. All else stays here."""
+    """What of a batch of either stream may leave: new readings, marks beside old ones, and alerts in each new version.
+    All else stays here."""
     found = []
     for record in event["Records"]:
         kind = record["dynamodb"]["Keys"]["sk"]["S"].partition("#")[0]
@@ -75,7 +76,23 @@ def changes(event: dict[str, Any]) -> list[Change]:
             found.append(_change(record["dynamodb"], "alerts", "alert"))
         elif kind in KINDS and is_new_reading(record):
             found.append(_change(record["dynamodb"], "observations", "observation"))
+        elif kind in KINDS and is_mark(record):
+            found.append(_marked(record, kind))
     return found
+
+
+def _marked(record: dict[str, Any], kind: str) -> Change:
+    """The observation as it stands now goes again, under its own id and with its next version."""
+    pk, sk = row_of(record)
+    organisation, _, subject = pk.partition("#")
+    return Change(
+        sequence=record["dynamodb"]["SequenceNumber"],
+        content="observations",
+        organisation=organisation,
+        subject=subject,
+        kind=kind,
+        reference=Reference("observation", pk, sk),
+    )
 
 
 def _change(brought: dict[str, Any], content: Content, type_: RowType) -> Change:

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from adapters.observations import Observations, from_record, is_new_reading, row_key
+from adapters.observations import Observations, from_record, is_mark, is_new_reading, row_key, row_of
 from domain.errors import InvalidRequest
 from domain.identity import Identity
 from domain.observation import Known, Observation
@@ -59,6 +59,7 @@ FULL = a_row(
     tags=frozenset({"late"}),
     device_class="auxiliary",
     origin="call",
+    record=42,
 )
 
 
@@ -89,6 +90,93 @@ class TestPromises:
         rows.put([FULL, a_row()])
         for ids in ([FULL[1].id], [FULL[1].id, "nobody"]):
             assert rows.find(ORGANISATION, SUBJECT, "blood-pressure", ids, near=NOW) == [FULL[1]]
+
+
+class TestMarks:
+    """What happens to a reading later stands beside its row, in the fake as in the table."""
+
+    @staticmethod
+    def marked(rows: Rows) -> Observation:
+        (one,) = rows.get([row_key(FULL[0])]).values()
+        return one
+
+    def test_p8_a_recall_is_a_tag_and_can_be_undone(self, rows: Rows) -> None:
+        rows.put([FULL])
+        rows.recall(row_key(FULL[0]), "r-1")
+        rows.recall(row_key(FULL[0]), "r-1")
+        rows.recall(row_key(FULL[0]), "r-2")
+        assert (self.marked(rows).tags, self.marked(rows).version) == ({"late", "recalled"}, 3)
+        rows.withdraw_recall(row_key(FULL[0]), "r-1")
+        assert self.marked(rows).tags == {"late", "recalled"}
+        rows.withdraw_recall(row_key(FULL[0]), "r-2")
+        rows.withdraw_recall(row_key(FULL[0]), "r-2")
+        assert (self.marked(rows).tags, self.marked(rows).version) == ({"late"}, 5)
+
+    def test_c24_each_other_path_is_noted_once(self, rows: Rows) -> None:
+        rows.put([FULL])
+        for thing, at in (("PHONE-1", NOW), ("CLOUD-1", NOW), ("PHONE-1", NOW + timedelta(hours=1))):
+            rows.add_path(row_key(FULL[0]), thing, at)
+        assert (self.marked(rows).paths, self.marked(rows).version) == ({"PHONE-1": NOW, "CLOUD-1": NOW}, 3)
+
+    def test_f14_the_first_correction_counts(self, rows: Rows) -> None:
+        rows.put([FULL])
+        for hours in (1, 2):
+            rows.correct(row_key(FULL[0]), NOW + timedelta(hours=hours))
+        one = self.marked(rows)
+        assert (one.measured_at, one.device_time, one.version) == (
+            NOW + timedelta(hours=1),
+            FULL[1].device_time,
+            2,
+        )
+
+    def test_circumstances_join_those_that_came_with_it(self, rows: Rows) -> None:
+        rows.put([FULL])
+        for _ in range(2):
+            rows.add_context(row_key(FULL[0]), {"meal": "fasting"})
+        assert (self.marked(rows).context, self.marked(rows).version) == (
+            {"posture": "sitting", "meal": "fasting"},
+            2,
+        )
+
+    def test_a_glucose_is_found_by_its_record_number(self, rows: Rows) -> None:
+        values = {"glucose": Decimal(5)}
+        old, new, other = (
+            a_row(kind="glucose", values=values, record=7, measured_at=NOW - timedelta(days=days), device=device)
+            for days, device in ((40, "GL-1"), (1, "GL-1"), (0, "GL-2"))
+        )
+        rows.put([old, new, other, a_row(kind="glucose", values=values)])
+        for near, expected in ((NOW, new), (NOW - timedelta(days=39), old), (NOW - timedelta(days=300), old)):
+            assert rows.of_record(ORGANISATION, SUBJECT, "GL-1", 7, near=near) == row_key(expected[0])
+        assert rows.of_record(ORGANISATION, SUBJECT, "GL-1", 8, near=NOW) is None
+        assert rows.of_record(ORGANISATION, "S-2", "GL-1", 7, near=NOW) is None
+
+    def test_marks_are_joined_wherever_rows_are_read(self, table: Observations) -> None:
+        table.put([FULL, a_row()])
+        table.recall(row_key(FULL[0]), "r-1")
+        (found,) = table.find(ORGANISATION, SUBJECT, "blood-pressure", [FULL[1].id], near=NOW)
+        assert "recalled" in found.tags
+        page = table.recent(ORGANISATION, SUBJECT)
+        assert [("recalled" in one.tags, one.version) for _, one in page.items] == [(True, 2), (False, 1)]
+
+    def test_a_row_that_is_written_again_keeps_its_mark(self, rows: Rows) -> None:
+        rows.put([FULL])
+        rows.recall(row_key(FULL[0]), "r-1")
+        rows.put([FULL])
+        assert "recalled" in self.marked(rows).tags
+
+    def test_a_mark_may_go_with_its_row(self, client: Any, table: Observations) -> None:
+        table.put([FULL])
+        table.recall(row_key(FULL[0]), "r-1")
+        row, mark = sorted(client.scan(TableName=TABLE)["Items"], key=lambda item: str(item["sk"]["S"]))
+        assert abs(int(row["expires_at"]["N"]) - int(mark["expires_at"]["N"])) <= 1
+
+    @pytest.mark.parametrize(("event", "expected"), [("INSERT", True), ("MODIFY", True), ("REMOVE", False)])
+    def test_r77_a_changed_mark_is_a_change_of_its_row(self, event: str, expected: bool) -> None:
+        keys = {"pk": {"S": "clinic-a#S-1"}, "sk": {"S": "weight#t#id#mark"}}
+        record = {"eventName": event, "dynamodb": {"Keys": keys}}
+        assert is_mark(record) == expected
+        assert row_of(record) == ("clinic-a#S-1", "weight#t#id")
+        assert not is_mark({"eventName": event, "dynamodb": {"Keys": keys | {"sk": {"S": "weight#t#id"}}}})
 
 
 def test_a_row_is_kept_under_its_subject_in_the_order_of_time() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.device import Held, check_carrier, holder, possible_subjects
+from domain.device import Held, check_carrier, coincident, holder, possible_subjects
 from domain.enrolment import Consent, Device, Subject
 from domain.errors import (
     AmbiguousHolder,
@@ -21,7 +21,7 @@ from domain.errors import (
     UntrustedClock,
 )
 from domain.profile import DeviceProfile
-from domain.reading import Clock, read
+from domain.reading import Clock, Message, Status, read
 from tests.builders import NOW, SUBJECT, a_device, a_profile, a_reading, a_subject, an_assignment, as_read
 
 OTHER = "S-0002"
@@ -287,6 +287,109 @@ def test_r7_the_hours_of_a_clock_change(measured_at: str, expected: str) -> None
     device = a_device(assignments=(an_assignment(from_at=LONG_AGO),))
     subject = a_subject(time_zone="Europe/Berlin", consent=Consent(LONG_AGO))
     assert held(device=device, subjects=(subject,), measured_at=measured_at).device_time.isoformat().endswith(expected)
+
+
+# a clock that is known to be wrong
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize("wrong", [-40 * DAY, -3 * HOUR, 3 * MINUTE, 2 * HOUR, 23 * HOUR], ids=str)
+def test_f14_a_wrong_clock_is_corrected_by_what_it_shows_now_and_both_times_are_kept(wrong: timedelta) -> None:
+    one = held(clock=Clock(NOW + wrong, NOW), measured_at=at(NOW + wrong - MINUTE))
+    assert (one.device_time, one.measured_at) == (NOW + wrong - MINUTE, NOW - MINUTE)
+
+
+def test_f14_a_clock_without_a_zone_is_read_in_the_zone_of_its_times() -> None:
+    clock = Clock(datetime(2026, 11, 22, 15, 0), NOW)  # noqa: DTZ001 - two hours fast in Samara, where it is 13:00
+    one = held(clock=clock, measured_at="2026-11-22T14:58:00")
+    assert one.measured_at.isoformat() == "2026-11-22T12:58:00+04:00"
+
+
+@pytest.mark.parametrize("wrong", [timedelta(minutes=-2), timedelta(0), timedelta(minutes=2)], ids=str)
+def test_the_time_that_a_message_takes_is_no_wrong_clock(wrong: timedelta) -> None:
+    one = held(clock=Clock(NOW + wrong, NOW), measured_at=at(NOW - 5 * MINUTE))
+    assert one.measured_at == one.device_time == NOW - 5 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("shown", "refused"),
+    [(NOW + DAY + MINUTE, UntrustedClock), (datetime(2000, 1, 1, 0, 7, tzinfo=UTC), UntrustedClock)],
+    ids=["more than a day ahead", "reset"],
+)
+def test_r7_no_correction_makes_a_clock_trusted_that_shows_any_date(
+    shown: datetime, refused: type[RejectedReading]
+) -> None:
+    with pytest.raises(refused):
+        held(clock=Clock(shown, NOW), measured_at=at(shown))
+
+
+@pytest.mark.parametrize(
+    ("ahead", "clock", "refused"),
+    [
+        (10 * MINUTE, None, FutureTime),
+        (15 * MINUTE + timedelta(seconds=1), None, UntrustedClock),
+        (2 * HOUR, Clock(NOW + 2 * HOUR, NOW), None),
+        (2 * HOUR, Clock(NOW + HOUR, NOW), FutureTime),
+    ],
+    ids=["within its drift", "past its drift", "corrected", "ahead even when corrected"],
+)
+def test_r7_a_drift_past_the_profiles_limit_needs_a_coincident_clock(
+    ahead: timedelta, clock: Clock | None, refused: type[RejectedReading] | None
+) -> None:
+    profile = a_profile(clock_drift="PT15M")
+    if refused is None:
+        assert held(profile=profile, clock=clock, measured_at=at(NOW + ahead)).measured_at == NOW
+    else:
+        with pytest.raises(refused):
+            held(profile=profile, clock=clock, measured_at=at(NOW + ahead))
+
+
+def test_c25_a_local_time_that_a_vendor_labels_utc_is_ahead_by_its_zone() -> None:
+    with pytest.raises(FutureTime):
+        held(measured_at="2026-11-22T12:59:00Z")  # 12:59 in Samara
+
+
+HANDED_OVER = NOW - 2 * HOUR
+TWO = a_device(
+    assignments=(an_assignment(to_at=HANDED_OVER), an_assignment(id="a-2", subject=OTHER, from_at=HANDED_OVER))
+)
+
+
+def test_p7_the_holder_is_who_held_it_at_the_corrected_time() -> None:
+    fast = Clock(NOW + 3 * HOUR, NOW)
+    assert held(device=TWO, clock=fast, measured_at=at(NOW)).subject.id == SUBJECT
+    slow = Clock(NOW - HOUR, NOW)
+    assert held(device=TWO, clock=slow, measured_at=at(NOW - HOUR - MINUTE)).subject.id == OTHER
+
+
+def test_p7_a_slow_clock_and_a_late_message_look_the_same_and_are_not_guessed_between_two_people() -> None:
+    with pytest.raises(AmbiguousHolder):
+        held(device=TWO, clock=Clock(NOW - 3 * HOUR, NOW), measured_at=at(NOW - 3 * HOUR))
+
+
+@pytest.mark.parametrize(
+    ("message_clock", "last", "measured_at", "expected"),
+    [
+        (True, True, NOW, "message"),
+        (True, False, NOW, "message"),
+        (False, True, NOW - DAY, "status"),
+        (False, True, NOW - DAY - MINUTE, None),
+        (False, False, NOW, None),
+    ],
+    ids=["both", "the message", "a day after the status", "later than that", "neither"],
+)
+def test_f14_the_coincident_clock(message_clock: bool, last: bool, measured_at: datetime, expected: str | None) -> None:
+    clocks = {"message": Clock(NOW, NOW + HOUR), "status": Clock(NOW, NOW + 2 * HOUR), None: None}
+    message = Message(None, (), {}, clock=clocks["message"] if message_clock else None)
+    device = a_device(status=Status(NOW, clock=clocks["status"]) if last else None)
+    assert coincident(message, device, read(as_read(a_reading(measured_at=at(measured_at))))) == clocks[expected]
+
+
+def test_a_status_that_shows_local_time_says_nothing_of_times_with_an_offset() -> None:
+    device = a_device(status=Status(NOW, clock=Clock(NOW.replace(tzinfo=None), NOW + HOUR)))
+    reading = read(as_read(a_reading(measured_at=at(NOW))))
+    assert coincident(Message(None, (), {}), device, reading) is None
 
 
 # consent

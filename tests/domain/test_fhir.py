@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from adapters.webhook import to_bytes
 from domain import fhir
 from domain.codes import KINDS
-from domain.observation import Observation
+from domain.observation import Marks, Observation, marked
 from tests.builders import NOW, ORGANISATION, SERIAL, SUBJECT, a_device, an_alert, an_observation
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "fhir"
@@ -357,3 +357,22 @@ def test_ids_do_not_depend_on_when_they_are_rendered() -> None:
     one = an_observation()
     again = replace(one, received_at=one.received_at.astimezone(UTC) + timedelta(days=1))
     assert [part["id"] for part in rendered(one)] == [part["id"] for part in rendered(again)]
+
+
+def test_r77_a_mark_makes_the_next_version_under_the_same_id() -> None:
+    row = an_observation()
+    (before,), (after,) = (
+        [one for one in observations_of(rendered(shown)) if one["id"] == row.id]
+        for shown in (row, marked(row, Marks(version=1, recalls=frozenset({"r-1"}))))
+    )
+    assert "tag" not in before.get("meta", {})
+    assert [tag["code"] for tag in after["meta"]["tag"]] == ["recalled"]
+    versions = [one["extension"][0]["valueInteger"] for one in (before, after)]
+    assert versions == [1, 2]
+
+
+def test_f17_a_lost_signal_is_no_value() -> None:
+    one = an_observation(kind="fetal-heart-rate", values={}, flags=("signal-loss",))
+    (shown,) = observations_of(rendered(one))
+    assert "valueQuantity" not in shown
+    assert shown["dataAbsentReason"]["coding"][0]["code"] == "error"

@@ -1,6 +1,7 @@
 """A message judged: each reading is an observation or set aside, and nothing is read without consent."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from hashlib import sha256
@@ -10,12 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.catalogue import profiles
 from domain.enrolment import Consent, Device, Subject
+from domain.errors import BadValue
 from domain.identity import Identity
-from domain.judgement import Enrolled, Judged, judge, open_message, subjects_to_know
+from domain.judgement import Enrolled, Judged, Opened, _read, judge, open_message, orphan, subjects_to_know
 from domain.observation import Observation
 from domain.quarantine import SetAside
-from domain.reading import MAX_BYTES, Arrival
+from domain.reading import MAX_BYTES, Arrival, GlucoseContext, Message, Status, Unreadable
+from domain.recall import Recall
 from tests.builders import (
     NOW,
     ORGANISATION,
@@ -29,11 +33,14 @@ from tests.builders import (
     a_subject,
     an_arrival,
     an_assignment,
+    as_read,
 )
 
 KEPT_FOR = timedelta(days=400)
 PROFILES = {
     "tonometer": a_profile(),
+    "numbered": a_profile(id="numbered", records=True),
+    "fetal-monitor": profiles()["fetal-monitor"],
     "minutes": a_profile(id="minutes", clock_resolution="PT1M"),
     "phone": a_profile(id="phone", role="gateway"),
     "bracelet": a_profile(**{"id": "bracelet", "class": "auxiliary"}),
@@ -48,13 +55,14 @@ def judged(
     thing: Device | None = None,
     subject: Subject | None = None,
     organisation: str | None = ORGANISATION,
+    recalls: tuple[Recall, ...] = (),
 ) -> Judged:
     opened = open_message(arrival, PROFILES)
     device = device or a_device()
     enrolled = Enrolled(organisation, thing or device, device) if organisation else Enrolled(None, None, None)
     subject = subject or a_subject()
     known = {subject.id: subject} if subject.id in set(subjects_to_know(opened, enrolled, PROFILES)) else {}
-    enrolled = Enrolled(enrolled.organisation, enrolled.thing, enrolled.device, known)
+    enrolled = Enrolled(enrolled.organisation, enrolled.thing, enrolled.device, known, recalls)
     return judge(opened, enrolled, profiles=PROFILES, kept_for=KEPT_FOR)
 
 
@@ -287,3 +295,155 @@ def test_p5_of_a_message_only_what_consent_covers_is_archived() -> None:
 def test_what_is_read_is_archived_byte_for_byte() -> None:
     for arrival in (an_arrival(), an_arrival(b"\xff"), an_arrival(a_message(a_reading(values={})))):
         assert judged(arrival).archived == arrival
+
+
+# recall, records, fetal signals
+
+
+def a_recall(**changes: Any) -> Recall:
+    facts: dict[str, Any] = {"id": "r-1", "organisation": ORGANISATION, "mode": "block", "reason": "reads low"}
+    return Recall(**facts | {"created_at": NOW, "serials": (SERIAL, SERIAL)} | changes)
+
+
+@pytest.mark.parametrize(
+    ("recall", "blocked", "tags"),
+    [
+        (a_recall(), True, set()),
+        (a_recall(mode="flag"), False, {"recalled"}),
+        (a_recall(serials=None, profile="tonometer"), True, set()),
+        (a_recall(serials=None, lot="L8"), False, set()),
+        (a_recall(organisation="clinic-b"), False, set()),
+    ],
+    ids=["blocked", "flagged", "by model", "another lot", "another organisation's"],
+)
+def test_p8_a_recalled_device(recall: Recall, blocked: bool, tags: set[str]) -> None:
+    result = judged(an_arrival(), device=a_device(lot="L7"), recalls=(recall,))
+    assert [one.reason for one in result.refused] == ["recalled-device"] * blocked
+    assert [one.tags for _, one in result.accepted] == [tags] * (not blocked)
+
+
+def test_p5_without_consent_a_recalled_devices_reading_is_not_kept_either() -> None:
+    result = judged(an_arrival(), subject=a_subject(consent=None), recalls=(a_recall(),))
+    assert [one.reason for one in result.refused] == ["no-consent"]
+
+
+def test_c24_a_record_number_that_every_path_carries_makes_the_identity() -> None:
+    device = a_device(profile="numbered")
+    (first, _), (again, _) = (
+        accepted(a_reading(record=7, values=a_pressure(one)), device=device) for one in (120, 121)
+    )
+    other, _ = accepted(a_reading(record=8), device=device)
+    assert first == again != other
+    one, two = (accepted(a_reading(record=number))[0] for number in (7, 8))
+    assert one == two
+
+
+def fetal(rate: int, **changes: Any) -> dict[str, Any]:
+    return a_reading(kind="fetal-heart-rate", values={"rate": {"value": rate, "unit": "/min"}}, **changes)
+
+
+def pulse(rate: int, **changes: Any) -> dict[str, Any]:
+    return a_reading(kind="heart-rate", values={"rate": {"value": rate, "unit": "/min"}}, **changes)
+
+
+def of_fetal(*readings: dict[str, Any]) -> list[Observation]:
+    result = judged(an_arrival(a_message(*readings)), device=a_device(profile="fetal-monitor"))
+    assert result.refused == ()
+    return [one for _, one in result.accepted if one.kind == "fetal-heart-rate"]
+
+
+@pytest.mark.parametrize(
+    ("mother", "confused"),
+    [
+        (pulse(88), True),
+        (pulse(93), True),
+        (pulse(94), False),
+        (pulse(88, measured_at="2026-11-22T08:59:30Z"), True),
+        (pulse(88, measured_at="2026-11-22T08:59:31Z"), False),
+    ],
+    ids=["the same", "five apart", "six apart", "half a minute apart", "longer apart"],
+)
+def test_f17_a_fetal_rate_near_the_mothers_pulse_is_flagged(mother: dict[str, Any], confused: bool) -> None:
+    (one,) = of_fetal(mother, fetal(88, measured_at="2026-11-22T08:59:00Z"))
+    assert one.flags == ("maternal-confusion",) * confused
+    assert one.values == {"rate": Decimal(88)}
+
+
+def test_f17_a_fetal_rate_of_zero_is_no_rate() -> None:
+    noted, plain = of_fetal(
+        fetal(0, flags=["signal-loss"]), fetal(0, measured_at="2026-11-22T08:58:00Z"), pulse(0 + 80)
+    )
+    assert [one.values for one in (noted, plain)] == [{}, {}]
+    assert [one.flags for one in (noted, plain)] == [("signal-loss",), ("signal-loss",)]
+
+
+# messages of other formats
+
+
+def test_a_status_is_no_reading() -> None:
+    result = judged(an_arrival({"format": "pma.status/1", "firmware": "2"}, topic=f"dt/pma/{SERIAL}/status"))
+    assert (result.accepted, result.refused) == ((), ())
+    assert result.status == Status(NOW, firmware="2")
+    assert result.archived is not None
+
+
+def test_r14_a_status_of_a_thing_that_was_revoked_is_set_aside() -> None:
+    arrival = an_arrival({"format": "pma.status/1"}, topic=f"dt/pma/{SERIAL}/status")
+    assert refused(arrival, device=a_device(revoked_at=NOW)).reason == "revoked-gateway"
+
+
+class Foreign:
+    """A message of another format with these readings, put into our words."""
+
+    def __init__(self, *readings: Any, contexts: tuple[GlucoseContext, ...] = ()) -> None:
+        self.arrival = an_arrival(b"as it came", topic=f"dt/pma/{SERIAL}/gatt")
+        said = tuple(one if isinstance(one, Unreadable) else as_read(one) for one in readings)
+        alone = tuple(b"as it came" for _ in said)
+        envelope = {"format": "pma.readings/1"}
+        self.message = Message(None, said, envelope, alone=alone, contexts=contexts)
+
+    def judged(self, **facts: Any) -> Judged:
+        device = facts.pop("device", a_device())
+        opened = Opened(self.arrival, self.message, tuple(_read(one) for one in self.message.readings))
+        subject = facts.pop("subject", a_subject())
+        return judge(
+            opened,
+            Enrolled(ORGANISATION, device, device, {subject.id: subject}),
+            profiles=PROFILES,
+            kept_for=KEPT_FOR,
+        )
+
+
+BAD = a_reading(values=a_pressure(12, 80))
+
+
+def test_a_record_that_cannot_be_read_is_refused_alone_and_kept_as_it_came() -> None:
+    result = Foreign(a_reading(), Unreadable({"record": Decimal(1)}, BadValue("systolic is no number"))).judged()
+    assert len(result.accepted) == 1
+    (one,) = result.refused
+    assert (one.reason, one.detail, one.payload) == ("bad-value", "systolic is no number", b"as it came")
+
+
+def test_p5_of_a_foreign_message_only_what_has_consent_is_kept_and_in_our_words() -> None:
+    given_at = NOW - timedelta(minutes=2)
+    early = a_reading(measured_at="2026-11-22T08:50:00Z")
+    result = Foreign(early, a_reading(), BAD).judged(subject=a_subject(consent=Consent(given_at)))
+    without_consent, implausible = result.refused
+    assert (without_consent.reason, without_consent.payload) == ("no-consent", None)
+    assert implausible.topic == f"dt/pma/{SERIAL}/readings"
+    assert implausible.payload is not None
+    assert b"08:50" not in implausible.payload
+    assert result.archived is not None
+    assert result.archived.topic == f"dt/pma/{SERIAL}/readings"
+    assert b"08:50" not in result.archived.payload
+    again = judged(replace(result.archived))
+    assert [one.id for _, one in again.accepted] == [one.id for _, one in result.accepted]
+
+
+def test_circumstances_name_whose_measurement_they_may_belong_to() -> None:
+    context = GlucoseContext(7, {"meal": "fasting"})
+    held = (an_assignment(to_at=NOW), an_assignment(id="a-2", subject="S-2", from_at=NOW))
+    result = Foreign(contexts=(context,)).judged(device=a_device(assignments=held))
+    assert (result.contexts, result.holders) == ((context,), ("S-2", SUBJECT))
+    assert orphan(result).refused[0].reason == "bad-value"
+    assert orphan(result).refused[0].payload == b"as it came"

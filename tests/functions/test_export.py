@@ -491,12 +491,23 @@ READING = {
     "kind": "weight",
 }
 
+MARK = {"pk": READING["pk"], "sk": f"{READING['sk']}#mark", "recall:r-1": True, "version": 1}
+
+
+def test_r77_a_mark_brings_its_row_again() -> None:
+    (marked,) = handler.changes({"Records": [record(MARK, "MODIFY", "8")]})
+    (stored,) = handler.changes({"Records": [record(READING, "INSERT", "8")]})
+    assert marked == stored
+
 
 @pytest.mark.parametrize(
     ("item", "event", "content"),
     [
         (READING, "INSERT", "observations"),
         (READING, "MODIFY", None),
+        (MARK, "INSERT", "observations"),
+        (MARK, "MODIFY", "observations"),
+        (MARK, "REMOVE", None),
         (READING, "REMOVE", None),
         (alert_item(an_alert()), "INSERT", "alerts"),
         (alert_item(an_alert()), "MODIFY", "alerts"),
@@ -504,7 +515,19 @@ READING = {
         (READING | {"sk": "state"}, "INSERT", None),
         (READING | {"sk": "outbox#a-1#1"}, "INSERT", None),
     ],
-    ids=["reading", "racing puts", "expired", "alert", "its next version", "erased", "state", "outbox"],
+    ids=[
+        "reading",
+        "racing puts",
+        "its mark",
+        "another mark",
+        "its mark expired",
+        "expired",
+        "alert",
+        "its next version",
+        "erased",
+        "state",
+        "outbox",
+    ],
 )
 def test_r44_only_readings_and_versions_of_alerts_enter_a_lane(
     item: dict[str, Any], event: str, content: str | None
