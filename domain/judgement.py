@@ -102,6 +102,11 @@ def open_message(arrival: Arrival, profiles: Mapping[str, DeviceProfile]) -> Ope
         message = decode(arrival, profiles)
     except RejectedReading as refusal:
         return Opened(arrival, refusal)
+    return with_readings(arrival, message)
+
+
+def with_readings(arrival: Arrival, message: Message) -> Opened:
+    """A message that could be read, with whatever can be read of each of its readings."""
     return Opened(arrival, message, tuple(_read(said) for said in message.readings))
 
 

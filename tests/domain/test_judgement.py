@@ -15,7 +15,7 @@ from adapters.catalogue import profiles
 from domain.enrolment import Consent, Device, Subject
 from domain.errors import BadValue
 from domain.identity import Identity
-from domain.judgement import Enrolled, Judged, Opened, _read, judge, open_message, orphan, subjects_to_know
+from domain.judgement import Enrolled, Judged, judge, open_message, orphan, subjects_to_know, with_readings
 from domain.observation import Observation
 from domain.quarantine import SetAside
 from domain.reading import MAX_BYTES, Arrival, GlucoseContext, Message, Status, Unreadable
@@ -404,7 +404,7 @@ class Foreign:
 
     def judged(self, **facts: Any) -> Judged:
         device = facts.pop("device", a_device())
-        opened = Opened(self.arrival, self.message, tuple(_read(one) for one in self.message.readings))
+        opened = with_readings(self.arrival, self.message)
         subject = facts.pop("subject", a_subject())
         return judge(
             opened,

@@ -3,7 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
@@ -20,8 +20,9 @@ from adapters.catalogue import profiles
 from adapters.dynamodb import batch_put
 from adapters.environment import variable
 from adapters.registry import from_device, from_subject, serial_key
-from domain.enrolment import Consent
-from domain.reading import Arrival
+from domain.enrolment import Consent, Device
+from domain.observation import Marks
+from domain.reading import Arrival, Clock, Status
 from functions.ingest import handler
 from functions.ingest.service import HAND_ON_AFTER, Ingest, Outcome
 from tests.builders import (
@@ -166,6 +167,184 @@ def test_what_is_remembered_of_serials_is_bounded(stage: Stage) -> None:
     stage.ingest.remembered.update({f"X-{number}": "clinic-b" for number in range(100_001)})
     assert of(stage(an_arrival()), "stored") == [1]
     assert stage.ingest.remembered == {SERIAL: "clinic-a"}
+
+
+# what a repeat brings
+
+
+@pytest.fixture
+def two_paths(stage: Stage) -> Stage:
+    """A cuff with a gateway of its own; a vendor's cloud speaks for the cuff's maker's own gateway."""
+    stage.registry.owned = [a_device(serial="BP-9", gateway="PHONE-1"), *phones("PHONE-1", "CLOUD-1")]
+    return stage
+
+
+def phones(*serials: str) -> list[Device]:
+    return [a_device(serial=serial, profile="phone", assignments=()) for serial in serials]
+
+
+def of_cuff(thing: str, **said: Any) -> Arrival:
+    return an_arrival(a_message(a_reading(), device="BP-9", **said), thing=thing, id=f"{thing}-{len(said)}")
+
+
+def test_c24_one_measurement_by_two_paths_is_one_observation_with_both(two_paths: Stage) -> None:
+    two_paths(of_cuff("PHONE-1"))
+    two_paths.registry.owned[0] = a_device(serial="BP-9", gateway="CLOUD-1")
+    outcome = two_paths(of_cuff("CLOUD-1"), of_cuff("CLOUD-1", boot=2))
+    assert of(outcome, "stored", "repeated") == [0, 2]
+    ((key, row),) = two_paths.observations.rows.items()
+    assert row.thing == "PHONE-1"
+    assert two_paths.observations.marks[key] == Marks(version=1, paths={"CLOUD-1": NOW})
+
+
+def test_r5_a_repeat_by_the_same_path_marks_nothing(stage: Stage) -> None:
+    stage(an_arrival(), an_arrival(id="m-2"))
+    stage(an_arrival(id="m-3"))
+    assert stage.observations.marks == {}
+
+
+SLOW = {"sent_at": "2026-11-22T08:00:00Z"}  # of a message that arrives at nine
+
+
+def earlier(**said: Any) -> dict[str, Any]:
+    """Measured a minute before that, by the device's clock."""
+    return a_message(a_reading(measured_at="2026-11-22T07:59:00Z"), **said)
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one batch", "in two"])
+def test_f14_a_clock_that_is_told_later_corrects_the_same_observation(stage: Stage, at_once: bool) -> None:
+    plain, telling = an_arrival(earlier()), an_arrival(earlier(**SLOW), id="m-2")
+    if at_once:
+        outcome = stage(plain, telling)
+        assert of(outcome, "stored", "repeated") == [1, 1]
+    else:
+        stage(plain)
+        assert of(stage(telling, an_arrival(earlier(), id="m-3")), "stored", "repeated") == [0, 2]
+    ((key, row),) = stage.observations.rows.items()
+    assert row.measured_at == row.device_time
+    assert stage.observations.marks[key] == Marks(version=1, measured_at=row.device_time + timedelta(hours=1))
+
+
+def test_f14_a_reading_that_was_corrected_stays_so(stage: Stage) -> None:
+    stage(an_arrival(earlier(**SLOW)))
+    stage(an_arrival(earlier(), id="m-2"), an_arrival(earlier(sent_at="2026-11-22T08:30:00Z"), id="m-3"))
+    (row,) = stage.observations.rows.values()
+    assert row.measured_at - row.device_time == timedelta(hours=1)
+    assert stage.observations.marks == {}
+
+
+# messages that bring no reading
+
+
+def a_status(**said: Any) -> Arrival:
+    return an_arrival({"format": "pma.status/1", **said}, topic=f"dt/pma/{SERIAL}/status", id="m-status")
+
+
+def test_a_status_is_kept_with_its_device(stage: Stage) -> None:
+    outcome = stage(a_status(firmware="1.2"), an_arrival())
+    assert of(outcome, "readings", "stored") == [1, 1]
+    assert stage.status.told == {("clinic-a", SERIAL): Status(NOW, firmware="1.2")}
+
+
+def test_f14_a_status_corrects_what_comes_after_it(stage: Stage) -> None:
+    clock = Clock(NOW - timedelta(hours=1), NOW)
+    stage.registry.owned[0] = a_device(status=Status(NOW, clock=clock))
+    stage(an_arrival(earlier()))
+    (row,) = stage.observations.rows.values()
+    assert row.measured_at == row.device_time + timedelta(hours=1)
+
+
+GLUCOSE = "GL-1"
+
+
+def of_meter(characteristic: str, value: str, **changes: Any) -> Arrival:
+    said = {"format": "pma.gatt/1", "characteristic": characteristic, "value": value}
+    return an_arrival(said | {"received_at": NOW.isoformat()}, thing=GLUCOSE, topic=f"dt/pma/{GLUCOSE}/gatt", **changes)
+
+
+MEASURED = "122A00EA070B160C0000000078B012"
+"""Record 42 of the 22nd of November 2026 at noon in Samara: 120 mg/dL, and circumstances follow."""
+
+FASTING = "022A0003"
+"""Of record 42: measured fasting."""
+
+
+@pytest.fixture
+def meter(stage: Stage) -> Stage:
+    stage.registry.owned.append(a_device(serial=GLUCOSE, profile="glucometer"))
+    return stage
+
+
+def test_f1_the_circumstances_of_a_glucose_join_it(meter: Stage) -> None:
+    outcome = meter(of_meter("2A34", FASTING, id="m-2"), of_meter("2A18", MEASURED))
+    assert of(outcome, "readings", "stored", "failed") == [1, 1, 0]
+    ((key, row),) = meter.observations.rows.items()
+    assert row.record == 42
+    assert meter.observations.marks[key].context == {"meal": "fasting"}
+
+
+def test_f1_circumstances_that_come_first_wait_in_the_second_inbox(meter: Stage) -> None:
+    context = of_meter("2A34", FASTING)
+    outcome = meter(context)
+    assert (meter.backlog.handed_on, meter.backlog.waits) == ([context], [timedelta(minutes=1)])
+    assert of(outcome, "readings", "failed") == [0, 0]
+    assert meter.archive.kept == []
+    meter(of_meter("2A18", MEASURED))
+    assert of(meter(context, first_inbox=False), "readings", "quarantined") == [0, 0]
+    assert len(meter.observations.marks) == 1
+
+
+def test_circumstances_that_the_second_inbox_did_not_take_are_tried_again(meter: Stage) -> None:
+    meter.backlog.refuses = {"m-1"}
+    assert list(meter(of_meter("2A34", FASTING)).failed) == ["m-1"]
+
+
+def test_circumstances_of_nothing_are_set_aside(meter: Stage) -> None:
+    outcome = meter(of_meter("2A34", FASTING), first_inbox=False)
+    assert outcome.reasons == {"bad-value": 1}
+    assert len(meter.archive.kept) == 1
+
+
+# trying again what was set aside
+
+
+def again(stage: Stage) -> Arrival:
+    """The one quarantined reading, as the API sends it once more."""
+    (one,) = stage.quarantine.rows.values()
+    assert one.payload is not None
+    return an_arrival(one.payload, id="again", topic=one.topic, replay=(one.organisation, one.id))
+
+
+def test_r26_what_was_set_aside_and_is_tried_again_is_stored_with_its_own_times_and_leaves(stage: Stage) -> None:
+    held = stage.registry.owned[0]
+    stage.registry.owned[0] = a_device(assignments=())
+    stage(an_arrival())
+    stage.registry.owned[0] = held
+    kept = len(stage.archive.kept)
+    outcome = stage(again(stage), first_inbox=False)
+    assert of(outcome, "stored", "quarantined") == [1, 0]
+    assert stage.quarantine.rows == {}
+    assert len(stage.archive.kept) == kept
+    assert [row.received_at for row in stage.observations.rows.values()] == [NOW]
+
+
+def test_what_is_refused_again_stays_with_what_is_wrong_now(stage: Stage) -> None:
+    stage.registry.owned[0] = a_device(assignments=())
+    stage(an_arrival())
+    stage.registry.owned[0] = a_device(assignments=(an_assignment(), an_assignment(id="a-2", subject="S-2")))
+    stage.registry.enrolled.append(a_subject(id="S-2"))
+    assert of(stage(again(stage), first_inbox=False), "quarantined", "repeated") == [0, 1]
+    assert [one.reason for one in stage.quarantine.rows.values()] == ["ambiguous-holder"]
+
+
+def test_what_nobody_had_enrolled_moves_to_the_organisation_that_did(stage: Stage) -> None:
+    unknown = stage.registry.owned.pop(0)
+    stage(an_arrival())
+    stage.registry.owned.append(replace(unknown, assignments=()))
+    stage(again(stage), first_inbox=False)
+    assert [(one.organisation, one.reason) for one in stage.quarantine.rows.values()] == [
+        ("clinic-a", "unknown-holder")
+    ]
 
 
 # a defect of ours
