@@ -11,6 +11,7 @@ and `client -> organisation`, which are how an organisation is found at all.
 | `{org}#subject#{subject}` | `plan#{version:08d}` | one version, for ever |
 | `{org}#subject#{subject}` | `assignment#{id}` | serial and period of an assignment: what a subject holds and held |
 | `{org}#device#{serial}` | `device` | profile, class and all assignments |
+| `{org}` | `recalls` | the recalls in force, in one item: ingest reads it with every batch |
 | `{org}#endpoints` | `{endpoint}` | where a MIS receives |
 """
 
@@ -23,6 +24,7 @@ from typing import Any, TypeAlias
 from adapters.dynamodb import Item, batch_get, encode, encode_item, query, transact
 from domain.enrolment import Assignment, Consent, Device, Endpoint, Holding, Organisation, Subject
 from domain.reading import Clock, Status
+from domain.recall import Recall
 
 Key: TypeAlias = tuple[str, str]
 
@@ -57,6 +59,10 @@ def holding_key(organisation: str, subject: str, assignment: str) -> Key:
 
 def device_key(organisation: str, serial: str) -> Key:
     return f"{organisation}#device#{serial}", "device"
+
+
+def recalls_key(organisation: str) -> Key:
+    return organisation, "recalls"
 
 
 def endpoint_key(organisation: str, endpoint: str) -> Key:
@@ -136,6 +142,22 @@ def _from_status(status: Status) -> Item:
     }
 
 
+def to_recalls(item: Item) -> tuple[Recall, ...]:
+    return tuple(
+        Recall(
+            id=one["id"],
+            organisation=item["pk"],
+            mode=one["mode"],
+            reason=one["reason"],
+            created_at=datetime.fromisoformat(one["created_at"]),
+            profile=one["profile"],
+            lot=one["lot"],
+            serials=None if one["serials"] is None else (one["serials"][0], one["serials"][1]),
+        )
+        for one in item["recalls"]
+    )
+
+
 def to_endpoint(item: Item) -> Endpoint:
     return Endpoint(
         id=item["sk"],
@@ -211,6 +233,23 @@ def from_device(device: Device) -> Item:
     }
 
 
+def from_recalls(organisation: str, recalls: Iterable[Recall], *, version: int) -> Item:
+    pk, sk = recalls_key(organisation)
+    listed = [
+        {
+            "id": one.id,
+            "mode": one.mode,
+            "reason": one.reason,
+            "created_at": one.created_at,
+            "profile": one.profile,
+            "lot": one.lot,
+            "serials": one.serials,
+        }
+        for one in recalls
+    ]
+    return {"pk": pk, "sk": sk, "organisation": organisation, "recalls": listed, "version": version}
+
+
 def from_endpoint(endpoint: Endpoint) -> Item:
     pk, sk = endpoint_key(endpoint.organisation, endpoint.id)
     return {
@@ -250,6 +289,20 @@ class RegistryReader:
         """`{(organisation, serial): Device}` of those that are enrolled."""
         found = batch_get(self.client, {self.table: [device_key(*key) for key in keys]})
         return {(item["organisation"], item["id"]): to_device(item) for item in found.values()}
+
+    def devices_and_recalls(
+        self, keys: Iterable[tuple[str, str]], organisations: Iterable[str]
+    ) -> tuple[dict[tuple[str, str], Device], dict[str, tuple[Recall, ...]]]:
+        """Those of `(organisation, serial)` that are enrolled, and the recalls in force in each of `organisations`."""
+        recalls = {recalls_key(one) for one in organisations}
+        found = batch_get(self.client, {self.table: [*(device_key(*key) for key in keys), *recalls]})
+        devices, recalled = {}, {pk: tuple[Recall, ...]() for pk, _ in recalls}
+        for (_, pk, sk), item in found.items():
+            if (pk, sk) in recalls:
+                recalled[pk] = to_recalls(item)
+            else:
+                devices[item["organisation"], item["id"]] = to_device(item)
+        return devices, recalled
 
     def subjects(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Subject]:
         """`{(organisation, subject): Subject}` of those that are enrolled."""
@@ -381,6 +434,15 @@ class Registry(RegistryReader):
         pk, sk = holding_key(device.organisation, assignment.subject, assignment.id)
         holding = {"pk": pk, "sk": sk, "serial": device.serial, **_from_assignment(assignment)}
         self._write(_put_next(self.table, from_device(device)), _put(self.table, holding))
+
+    def recalls(self, organisation: str) -> tuple[tuple[Recall, ...], int]:
+        """Those in force, and the version of that list."""
+        found = batch_get(self.client, {self.table: [recalls_key(organisation)]})
+        return next(((to_recalls(item), int(item["version"])) for item in found.values()), ((), 0))
+
+    def put_recalls(self, organisation: str, recalls: Iterable[Recall], *, version: int) -> None:
+        """The whole list, as its next `version`. Raises LostRace."""
+        self._write(_put_next(self.table, from_recalls(organisation, recalls, version=version)))
 
     def put_endpoint(self, endpoint: Endpoint) -> None:
         """Raises LostRace."""

@@ -16,6 +16,7 @@ from domain.notification import Contact, Contacts, Notice, Standing, Words
 from domain.observation import Known, Marks, Observation, marked
 from domain.quarantine import SetAside
 from domain.reading import Arrival, Status
+from domain.recall import Recall
 
 # export
 
@@ -243,6 +244,14 @@ class FakeRegistry(FakeEnrolment):
     """adapters.registry.RegistryReader; a thing belongs to the organisation of its device."""
 
     asked: list[set[str]] = field(default_factory=list)
+    recalled: list[Recall] = field(default_factory=list)
+
+    def devices_and_recalls(
+        self, keys: Iterable[tuple[str, str]], organisations: Iterable[str]
+    ) -> tuple[dict[tuple[str, str], Device], dict[str, tuple[Recall, ...]]]:
+        return self.devices(keys), {
+            of: tuple(one for one in self.recalled if one.organisation == of) for of in organisations
+        }
 
     def organisations_of(self, serials: Iterable[str]) -> dict[str, str]:
         self.asked.append(set(serials))

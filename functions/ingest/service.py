@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from traceback import extract_tb
 from typing import Protocol, TypeAlias
@@ -20,6 +20,7 @@ from domain.observation import Known, Observation
 from domain.profile import DeviceProfile
 from domain.quarantine import NOBODY, SetAside
 from domain.reading import Arrival, GlucoseContext, Message, Status
+from domain.recall import Recall
 
 Key: TypeAlias = tuple[str, str]
 
@@ -29,6 +30,12 @@ WAIT_FOR_MEASUREMENT = timedelta(minutes=1)
 HAND_ON_AFTER = timedelta(minutes=2)
 """What waited longer in the first inbox is a backlog, and goes to the second (R99)."""
 
+RECALLS_KNOWN_FOR = timedelta(seconds=5)
+"""A read takes a hundred keys: one more for each batch would be a second call. What is stored in these seconds is
+marked with the rest of the past (P8)."""
+
+_NEVER: tuple[datetime, tuple[Recall, ...]] = (datetime.min.replace(tzinfo=UTC), ())
+
 _MOST_REMEMBERED = 100_000
 
 _DEFECTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -37,7 +44,9 @@ _DEFECTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 class Registry(Protocol):
     def organisations_of(self, serials: Iterable[str]) -> dict[str, str]: ...
-    def devices(self, keys: Iterable[Key]) -> dict[Key, Device]: ...
+    def devices_and_recalls(
+        self, keys: Iterable[Key], organisations: Iterable[str]
+    ) -> tuple[dict[Key, Device], dict[str, tuple[Recall, ...]]]: ...
     def subjects(self, keys: Iterable[Key]) -> dict[Key, Subject]: ...
 
 
@@ -101,6 +110,8 @@ class Ingest:
     kept_for: timedelta
     remembered: dict[str, str] = field(default_factory=dict)
     """Serials and their organisations: a serial belongs for ever to the one that enrolled it first."""
+    recalls: dict[str, tuple[datetime, tuple[Recall, ...]]] = field(default_factory=dict)
+    """Those in force in each organisation, and when that was read."""
 
     def __call__(self, arrivals: Sequence[Arrival], *, now: datetime, first_inbox: bool) -> Outcome:
         """Judge and keep `arrivals`; of the first inbox, hand on unread what waited too long."""
@@ -111,13 +122,13 @@ class Ingest:
             outcome.counts["handed_on"] = len(late) - len(outcome.failed)
         handed_on = {one.id for one in late}
         here = [one for one in arrivals if one.id not in handed_on]
-        self._keep(self._judge(here, outcome), outcome, first_inbox=first_inbox)
+        self._keep(self._judge(here, outcome, now), outcome, first_inbox=first_inbox)
         outcome.counts["failed"] = len(outcome.failed)
         return outcome
 
-    def _judge(self, arrivals: Sequence[Arrival], outcome: Outcome) -> list[Judged]:
+    def _judge(self, arrivals: Sequence[Arrival], outcome: Outcome, now: datetime) -> list[Judged]:
         """What became of each message that met no defect."""
-        messages = self._with_devices([open_message(one, self.profiles) for one in arrivals])
+        messages = self._with_devices([open_message(one, self.profiles) for one in arrivals], now)
         named: list[tuple[Opened, Enrolled, set[Key]]] = []
         for opened, enrolled in messages:
             with outcome.failing(opened.arrival):
@@ -131,7 +142,7 @@ class Ingest:
                 judged.append(judge(opened, known, profiles=self.profiles, kept_for=self.kept_for))
         return judged
 
-    def _with_devices(self, messages: Sequence[Opened]) -> list[tuple[Opened, Enrolled]]:
+    def _with_devices(self, messages: Sequence[Opened], now: datetime) -> list[tuple[Opened, Enrolled]]:
         organisations = self._organisations({one.thing for one in messages})
         keys = {
             (organisations[one.thing], serial)
@@ -139,12 +150,15 @@ class Ingest:
             if isinstance(one.message, Message) and one.thing in organisations
             for serial in (one.thing, one.device)
         }
-        devices = self.registry.devices(keys)
+        stale = {one for one in organisations.values() if now - self.recalls.get(one, _NEVER)[0] > RECALLS_KNOWN_FOR}
+        devices, recalls = self.registry.devices_and_recalls(keys, stale)
+        self.recalls.update({one: (now, recalls[one]) for one in stale})
         found = []
         for one in messages:
             organisation = organisations.get(one.thing)
-            thing, device = (devices.get((organisation or NOBODY, serial)) for serial in (one.thing, one.device))
-            found.append((one, Enrolled(organisation, thing, device)))
+            of = organisation or NOBODY
+            thing, device = (devices.get((of, serial)) for serial in (one.thing, one.device))
+            found.append((one, Enrolled(organisation, thing, device, recalls=self.recalls.get(of, _NEVER)[1])))
         return found
 
     def _organisations(self, things: set[str]) -> dict[str, str]:

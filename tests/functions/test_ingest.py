@@ -570,7 +570,7 @@ def test_a_hundred_readings_cost_few_calls(cloud: Cloud, messages: int, readings
 
     assert cloud.handle(*bodies(70)) == []
     puts = ["BatchWriteItem"] * 4 + ["PutRecord"]
-    assert cloud.calls == ["BatchGetItem"] * 4 + puts
+    assert cloud.calls == ["BatchGetItem"] * (5 if messages == 100 else 4) + puts  # the recalls, once in five seconds
     assert cloud.handle(*bodies(71)) == []
     assert cloud.calls == ["BatchGetItem"] * 3 + puts
     assert len(cloud.items("observations")) == 200

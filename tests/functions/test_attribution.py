@@ -1,0 +1,214 @@
+"""Whatever is handed over, measured, delivered late, revoked, withdrawn or recalled, in whatever order: a reading is
+never of the wrong person (P7), and each one is in exactly one place."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from adapters.catalogue import profiles
+from domain.enrolment import Assignment, Consent, Device
+from domain.recall import Recall
+from functions.ingest.service import RECALLS_KNOWN_FOR, Ingest
+from tests.builders import NOW, ORGANISATION, SERIAL, a_device, a_message, a_pressure, a_reading, a_subject, an_arrival
+from tests.fakes import FakeArchive, FakeBacklog, FakeObservations, FakeQuarantine, FakeRegistry, FakeStatus
+
+SUBJECTS = ("S-0001", "S-0002", "S-0003")
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Taken:
+    """A measurement as it truly was: by whom, when, and what the device's clock showed."""
+
+    subject: str | None
+    at: datetime
+    shown: datetime
+    systolic: int
+    delivered: bool = False
+
+
+class CurrentHolder(FakeRegistry):
+    """The planted fault: a device is of whoever holds it now, as if they had held it always."""
+
+    def devices(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Device]:
+        return {key: replace(one, assignments=_only_now(one)) for key, one in super().devices(keys).items()}
+
+
+def _only_now(device: Device) -> tuple[Assignment, ...]:
+    return tuple(replace(one, from_at=LONG_AGO) for one in device.assignments if one.to_at is None)
+
+
+class Attribution(RuleBasedStateMachine):
+    """One cuff that goes from hand to hand. The clock of the test is `now`; the cuff's may be off by `wrong`."""
+
+    registry_kind: type[FakeRegistry] = FakeRegistry
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.registry = self.registry_kind(
+            enrolled=[a_subject(id=one, consent=Consent(LONG_AGO)) for one in SUBJECTS],
+            owned=[a_device(assignments=())],
+        )
+        self.observations, self.quarantine = FakeObservations(), FakeQuarantine()
+        self.ingest = Ingest(
+            registry=self.registry,
+            observations=self.observations,
+            quarantine=self.quarantine,
+            archive=FakeArchive(),
+            backlog=FakeBacklog(),
+            status=FakeStatus(),
+            profiles=profiles(),
+            kept_for=timedelta(days=400),
+        )
+        self.taken: list[Taken] = []
+        self.wrong = timedelta()
+
+    @property
+    def device(self) -> Device:
+        return self.registry.owned[0]
+
+    @device.setter
+    def device(self, device: Device) -> None:
+        self.registry.owned[0] = device
+
+    @property
+    def held(self) -> Assignment | None:
+        return next((one for one in self.device.assignments if one.to_at is None), None)
+
+    @initialize(minutes=st.sampled_from([0, 0, 0, 90, -90, 23 * 60]))
+    def a_clock(self, minutes: int) -> None:
+        self.wrong = timedelta(minutes=minutes)
+
+    @rule(minutes=st.integers(1, 600))
+    def time_passes(self, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+
+    @rule(subject=st.sampled_from(SUBJECTS))
+    def hand_over(self, subject: str) -> None:
+        self.now += timedelta(minutes=1)
+        self.give_back()
+        identifier = f"a-{len(self.device.assignments)}"
+        self.device = self.device.assign(Assignment(identifier, subject, self.now))
+        self.now += timedelta(minutes=1)
+
+    @rule()
+    def give_back(self) -> None:
+        if self.held is not None:
+            self.device = self.device.end_assignment(self.held.id, self.now)
+            self.now += timedelta(minutes=1)
+
+    @rule()
+    def measure(self) -> None:
+        subject = self.held.subject if self.held else None
+        self.now += timedelta(minutes=1)
+        self.taken.append(Taken(subject, self.now, self.now + self.wrong, 100 + len(self.taken)))
+        self.now += timedelta(minutes=1)
+
+    @rule(subject=st.sampled_from(SUBJECTS))
+    def hand_over_and_measure(self, subject: str) -> None:
+        self.hand_over(subject)
+        self.measure()
+
+    @precondition(lambda self: self.taken)
+    @rule(data=st.data(), batch=st.integers(1, 3))
+    def deliver(self, data: st.DataObject, batch: int) -> None:
+        sent = [data.draw(st.sampled_from(self.taken)) for _ in range(batch)]
+        before = set(self.observations.rows)
+        outcome = self.ingest(
+            [self._arrival(one, number) for number, one in enumerate(sent)], now=self.now, first_inbox=True
+        )
+        assert outcome.failed == {}
+        assert sum(outcome.counts[name] for name in ("stored", "quarantined", "repeated")) == batch
+        for one in sent:
+            one.delivered = True
+        subjects = {one.id: one for one in self.registry.enrolled}
+        for key, row in self.observations.rows.items():
+            if key not in before:
+                consent = subjects[row.subject].consent
+                assert consent is not None
+                assert consent.covers(row.measured_at)
+                assert ("recalled" in row.tags) == bool(self.registry.recalled)
+                assert all(recall.mode == "flag" for recall in self.registry.recalled)
+
+    def _arrival(self, one: Taken, number: int) -> Any:
+        said = a_reading(measured_at=one.shown.isoformat(), values=a_pressure(one.systolic, 60))
+        clock = {"sent_at": (self.now + self.wrong).isoformat()} if self.wrong else {}
+        return an_arrival(a_message(said, **clock), id=f"m-{number}", received_at=self.now)
+
+    @precondition(lambda self: self.device.revoked_at is None)
+    @rule()
+    def revoke(self) -> None:
+        self.give_back()
+        self.device = replace(self.device, revoked_at=self.now)
+
+    @rule(subject=st.sampled_from(SUBJECTS), given_again=st.booleans())
+    def change_consent(self, subject: str, given_again: bool) -> None:
+        consent = Consent(self.now) if given_again else Consent(LONG_AGO, withdrawn_at=self.now)
+        self.registry.enrolled = [
+            replace(one, consent=consent) if one.id == subject else one for one in self.registry.enrolled
+        ]
+
+    @rule(mode=st.sampled_from(["block", "flag"]))
+    def recall(self, mode: Any) -> None:
+        self.registry.recalled = [Recall("r-1", ORGANISATION, mode, "reads low", self.now, serials=(SERIAL, SERIAL))]
+
+    @rule()
+    def withdraw_the_recall(self) -> None:
+        self.registry.recalled = []
+        self.now += 2 * RECALLS_KNOWN_FOR
+
+    @precondition(lambda self: self.quarantine.rows)
+    @rule(data=st.data())
+    def try_again(self, data: st.DataObject) -> None:
+        one = data.draw(st.sampled_from(sorted(self.quarantine.rows.values(), key=lambda one: one.id)))
+        if one.payload is not None:
+            again = an_arrival(one.payload, id="again", received_at=one.received_at, replay=(one.organisation, one.id))
+            assert self.ingest([again], now=self.now, first_inbox=False).failed == {}
+
+    @invariant()
+    def nobody_gets_another_persons_reading(self) -> None:
+        truth = {one.systolic: one for one in self.taken}
+        for row in self.observations.rows.values():
+            one = truth[int(row.values["systolic"])]
+            assert row.subject == one.subject
+            assert abs(row.measured_at - one.at) <= timedelta(minutes=2)
+            assert self.device.revoked_at is None or row.received_at < self.device.revoked_at
+
+    @invariant()
+    def each_is_in_exactly_one_place(self) -> None:
+        stored = [int(row.values["systolic"]) for row in self.observations.rows.values()]
+        aside = len(self.quarantine.rows)
+        assert len(stored) == len(set(stored))
+        assert len(stored) + aside >= sum(one.delivered for one in self.taken)
+
+
+TestAttribution = Attribution.TestCase
+TestAttribution.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
+
+
+class Planted(Attribution):
+    registry_kind = CurrentHolder
+
+
+def test_p7_the_property_finds_the_planted_fault_current_holder() -> None:
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+            Planted,
+            settings=settings(
+                max_examples=500, stateful_step_count=30, deadline=None, database=None, phases=[Phase.generate]
+            ),
+        )
