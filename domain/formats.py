@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from domain.errors import UnknownFormat
+from domain.gatt import decode_gatt
 from domain.profile import DeviceProfile
 from domain.reading import Arrival, Message, decode_readings
 from domain.status import decode_status
@@ -13,6 +14,8 @@ def decode(arrival: Arrival, profiles: Mapping[str, DeviceProfile]) -> Message:
     match arrival.format:
         case "readings":
             return decode_readings(arrival)
+        case "gatt":
+            return decode_gatt(arrival)
         case "status":
             return decode_status(arrival)
         case _:

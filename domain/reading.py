@@ -27,7 +27,7 @@ CLOCK_TOLERANCE = timedelta(minutes=2)
 _MAX_DEPTH = 32
 _MAX_SLOT = 255
 _MAX_RECORD = 2**32 - 1
-_MAX_CODES = 16
+_MAX_CODES = 32  # an oximeter has 28 bits of status
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:-]{1,63}")

@@ -193,11 +193,11 @@ def test_a_slot_is_a_whole_number(slot: float) -> None:
         (flags, {"flags": "movement"}),
         (flags, {"flags": [1]}),
         (flags, {"flags": ["two words"]}),
-        (flags, {"flags": ["x"] * 17}),
+        (flags, {"flags": ["x"] * 33}),
         (context, {"context": []}),
         (context, {"context": {"posture": True}}),
         (context, {"context": {"note": "Иван Петров"}}),
-        (context, {"context": {f"n{number}": "x" for number in range(17)}}),
+        (context, {"context": {f"n{number}": "x" for number in range(33)}}),
     ],
     ids=lambda value: getattr(value, "__name__", None) or repr(value),
 )
