@@ -56,6 +56,11 @@ TRANSITIONS: dict[tuple[Stage, Signal], Stage] = {
 
 ARTEFACTS = frozenset(
     {"movement", "cuff-loose", "improper-position", "poor-contact", "signal-loss", "maternal-confusion", "sensor-error"}
+    | {"sensor-malfunction", "device-fault", "equipment-malfunction", "calibration-ongoing", "measurement-questionable"}
+    | {"sample-insufficient", "strip-insertion-error", "strip-type-incorrect", "read-interrupted"}
+    | {"sensor-type-incorrect", "sensor-too-hot", "sensor-too-cold", "sensor-unconnected", "sensor-displaced"}
+    | {"sensor-disconnected", "sensor-interference", "signal-irregular", "signal-inadequate", "signal-poor"}
+    | {"signal-erratic", "signal-nonpulsatile"}
 )
 """Flags of a reading that is no evidence either way: it neither alerts nor clears."""
 
