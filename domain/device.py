@@ -31,6 +31,7 @@ FUTURE_AHEAD = timedelta(minutes=5)
 COINCIDENT = timedelta(days=1)
 """A status tells of the device's clock as it was set then: readings from about that time are corrected by it."""
 
+_ANY_DATE = timedelta(days=3653)
 _LAST_YEAR = 9000  # nearer the end of the calendar an offset has no place
 _ANY_OFFSET = timedelta(days=1)  # more than any zone's from UTC
 
@@ -204,8 +205,8 @@ def _times(reading: Reading, zone: str, clock: Clock | None) -> _Times:
     if clock is None:
         return _Times(shown, shown)
     behind = clock.true - _local(clock.device, zone)
-    # two clocks that differ by less than a message takes show the same time
-    return _Times(shown, shown if abs(behind) <= CLOCK_TOLERANCE else shown + behind)
+    # two that differ by less than a message takes show the same time; what shows any date tells nothing of another
+    return _Times(shown, shown + behind if CLOCK_TOLERANCE < abs(behind) < _ANY_DATE else shown)
 
 
 def _local(given: datetime, zone: str) -> datetime:

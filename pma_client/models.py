@@ -97,6 +97,10 @@ class Observation(Model):
     device: str
     origin: str
     tags: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+    context: Mapping[str, str] = {}
+    paths: tuple[str, ...] = ()
+    version: int = 1
 
 
 class Alert(Model):

@@ -34,6 +34,10 @@ def _observation(one: Observation) -> dict[str, Any]:
         "device": one.device,
         "origin": one.origin,
         "tags": sorted(one.tags),
+        "flags": list(one.flags),
+        "context": dict(one.context),
+        "paths": sorted(one.paths),
+        "version": one.version,
     }
 
 

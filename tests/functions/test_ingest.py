@@ -262,7 +262,7 @@ def of_meter(characteristic: str, value: str, **changes: Any) -> Arrival:
     return an_arrival(said | {"received_at": NOW.isoformat()}, thing=GLUCOSE, topic=f"dt/pma/{GLUCOSE}/gatt", **changes)
 
 
-MEASURED = "122A00EA070B160C0000000078B012"
+MEASURED = "122A00EA070B160C000078B012"
 """Record 42 of the 22nd of November 2026 at noon in Samara: 120 mg/dL, and circumstances follow."""
 
 FASTING = "022A0003"

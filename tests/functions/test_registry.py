@@ -542,10 +542,12 @@ def test_an_endpoints_shards_are_for_ever(pma: InProcess) -> None:
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
 
+def identity(one: Observation) -> Identity:
+    return Identity(one.organisation, one.subject, one.kind, one.device_time, one.id)
+
+
 def store(*observations: Observation) -> None:
-    wired().observations.put(
-        [(Identity(one.organisation, one.subject, one.kind, one.device_time, one.id), one) for one in observations]
-    )
+    wired().observations.put([(identity(one), one) for one in observations])
 
 
 def measured(minutes_ago: int, **facts: Any) -> Observation:
@@ -555,8 +557,9 @@ def measured(minutes_ago: int, **facts: Any) -> Observation:
 
 def test_observations_are_read_back_as_the_contract_shows_them(pma: InProcess) -> None:
     pma.call("PUT", S, SUBJECT)
-    one = measured(1, tags=frozenset({"late"}))
+    one = measured(1, tags=frozenset({"late"}), flags=("movement",), context={"posture": "sitting"})
     store(one)
+    wired().observations.add_path(row_key(identity(one)), "PHONE-1", NOW)
     assert pma.call("GET", f"{S}/observations")[1] == {
         "items": [
             {
@@ -574,6 +577,10 @@ def test_observations_are_read_back_as_the_contract_shows_them(pma: InProcess) -
                 "device": "BP-00017",
                 "origin": "device",
                 "tags": ["late"],
+                "flags": ["movement"],
+                "context": {"posture": "sitting"},
+                "paths": ["PHONE-1"],
+                "version": 2,
             }
         ],
         "next": None,

@@ -1,0 +1,201 @@
+"""Whatever devices of any format send: no error but a refusal, and published = stored + quarantined + repeats.
+
+`make fuzz` sends a million payloads; a bounded share runs with the rest. A failing `seed` plays the same again.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from random import Random
+from typing import Any, TypeAlias
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.catalogue import profiles
+from domain.reading import Arrival
+from functions.ingest.service import Ingest
+from tests.builders import NOW, a_device, a_message, a_pressure, a_reading, a_subject, an_arrival
+from tests.fakes import FakeArchive, FakeBacklog, FakeObservations, FakeQuarantine, FakeRegistry, FakeStatus
+
+Json: TypeAlias = Any
+
+PAYLOADS = 50
+"""In one example."""
+
+THING = "PHONE-1"
+DEVICES = {
+    "BP-1": "tonometer",
+    "BP-2": "tonometer-shared",
+    "GL-1": "glucometer",
+    "CGM-1": "cgm",
+    "FHR-1": "fetal-monitor",
+    "SC-1": "scale",
+    "OX-1": "oximeter",
+    "TH-1": "thermometer",
+    "BR-1": "bracelet",
+}
+
+READINGS = [
+    a_message(a_reading(), a_reading(values=a_pressure(181, 97)), device="BP-1", sent_at=NOW.isoformat()),
+    a_message(a_reading(slot=2, flags=["movement"], context={"posture": "sitting"}), device="BP-2", boot=1, sequence=4),
+    a_message(a_reading(kind="glucose", values={"glucose": {"value": 99, "unit": "mg/dL"}}, record=4), device="GL-1"),
+    a_message(a_reading(kind="cgm", values={"glucose": {"value": 22.203, "unit": "mmol/L"}}), device="CGM-1"),
+    a_message(a_reading(kind="fetal-heart-rate", values={"rate": {"value": 0, "unit": "/min"}}), device="FHR-1"),
+    a_message(a_reading(kind="weight", values={"weight": {"value": 154, "unit": "[lb_av]"}}), device="SC-1"),
+]
+GATT = [
+    ("BP-1", "2A35", "1E780050005D00EA070B160C1E004800010100"),
+    ("BP-1", "2A35", "04780050005D004800"),
+    ("GL-1", "2A18", "022A00EA070B160C000078B012"),
+    ("GL-1", "2A34", "022A0003"),
+    ("CGM-1", "2AA7", "06000C100600"),
+    ("SC-1", "2A9D", "00B036"),
+    ("OX-1", "2A5F", "0060004600"),
+    ("TH-1", "2A1C", "006F0100FF"),
+    ("BR-1", "2A37", "165000048003"),
+]
+OMH = {
+    "header": {
+        "id": "123e4567-e89b-12d3-a456-426655440000",
+        "creation_date_time": "2026-11-22T08:00:00Z",
+        "schema_id": {"namespace": "omh", "name": "blood-pressure", "version": "3.0"},
+        "user_id": "anybody",
+    },
+    "body": {
+        "systolic_blood_pressure": {"value": 120, "unit": "mmHg"},
+        "diastolic_blood_pressure": {"value": 80, "unit": "mmHg"},
+        "effective_time_frame": {"date_time": "2026-11-22T08:00:00Z"},
+    },
+}
+STATUS = {
+    "format": "pma.status/1",
+    "device": "BP-1",
+    "sent_at": NOW.isoformat(),
+    "battery": {"value": 80, "unit": "%"},
+    "firmware": "1.4.2",
+    "clock": {"device": "2026-11-22T12:00:00", "gateway": NOW.isoformat()},
+}
+
+
+def _gatt(device: str, characteristic: str, value: str) -> Json:
+    said = {"format": "pma.gatt/1", "device": device, "characteristic": characteristic, "value": value}
+    return said | {"received_at": NOW.isoformat(), "session_start": "2026-11-22T08:00:00Z"}
+
+
+SAMPLES: list[tuple[str, Json]] = [
+    *(("readings", one) for one in READINGS),
+    *(("gatt", _gatt(*one)) for one in GATT),
+    ("omh", OMH),
+    ("omh", [OMH, OMH]),
+    ("status", STATUS),
+    ("vendor/cellular-cuff", {"anything": 1}),
+    ("vendor/nobodys", {"anything": 1}),
+    ("nothing", {}),
+]
+
+STRANGE: list[Json] = [
+    None, True, 0, -1, 1e-9, 10**400, 2047, "", "NaN", "2026-13-45T99:99:99Z", "2000-01-01T00:00:00Z", "0000-00-00",
+    "9999-12-31T23:59:59-23:59", "2026-11-22T08:59:00", "2027-01-01T00:00:00Z", "kPa", "mg/dL", "{}", "\ud800",
+    "я" * 70, [], {}, [[]], {"value": {}}, {"value": "1", "unit": ""}, {"value": 1, "unit": "mm[Hg]"}, "A" * 5000,
+]  # fmt: skip
+
+
+def _strangely(said: Json, random: Random) -> Json:
+    """`said` with one part of it left out, doubled or replaced, wherever in it."""
+    if isinstance(said, dict) and said:
+        name = random.choice(list(said))
+        chance = random.random()
+        if chance < 0.2:
+            return {key: value for key, value in said.items() if key != name}
+        if chance < 0.3:
+            return {**said, random.choice(["value", "unit", "device", "subject", "slot", "record"]): said[name]}
+        return {**said, name: _strangely(said[name], random)}
+    if isinstance(said, list) and said:
+        where = random.randrange(len(said))
+        if random.random() < 0.2:
+            return [*said, *said[where:]]
+        return [*said[:where], _strangely(said[where], random), *said[where + 1 :]]
+    if isinstance(said, int | float) and not isinstance(said, bool) and random.random() < 0.5:
+        return said + random.randint(-50, 50)
+    if isinstance(said, str) and said and random.random() < 0.4:
+        where = random.randrange(len(said))
+        return said[:where] + random.choice("0F9-:.Zя ") + said[where + 1 :]
+    return random.choice(STRANGE)
+
+
+def _bytes_of(said: Json) -> bytes:
+    return json.dumps(said).encode("utf-8", "surrogatepass")
+
+
+def _broken(payload: bytes, random: Random) -> bytes:
+    ways: list[Callable[[], bytes]] = [
+        lambda: payload[: random.randrange(len(payload) + 1)],
+        lambda: payload + payload[-random.randrange(1, 9) :],
+        lambda: b"\xef\xbb\xbf" + payload,
+        lambda: payload.replace(b"1", b"1e400", 1),
+        lambda: payload.replace(b'"', b"'", 2),
+        lambda: b"[" * 40 + payload,
+        lambda: bytes(byte ^ (1 << random.randrange(8)) if random.random() < 0.02 else byte for byte in payload),
+        lambda: random.randbytes(random.randrange(64)),
+    ]
+    return random.choice(ways)()
+
+
+def a_payload(random: Random, number: int) -> Arrival:
+    """Something that a device may send, in order, out of order or broken."""
+    topic, said = random.choice(SAMPLES)
+    for _ in range(random.choice([0, 0, 1, 1, 2, 4])):
+        said = _strangely(said, random)
+    payload = _bytes_of(said)
+    if random.random() < 0.2:
+        payload = _broken(payload, random)
+    return an_arrival(payload, id=f"m-{number}", thing=THING, topic=f"dt/pma/{THING}/{topic}")
+
+
+def _ingest() -> Ingest:
+    devices = [a_device(serial=serial, profile=profile, gateway=THING) for serial, profile in DEVICES.items()]
+    return Ingest(
+        registry=FakeRegistry(
+            enrolled=[a_subject()], owned=[*devices, a_device(serial=THING, profile="phone", assignments=())]
+        ),
+        observations=FakeObservations(),
+        quarantine=FakeQuarantine(),
+        archive=FakeArchive(),
+        backlog=FakeBacklog(),
+        status=FakeStatus(),
+        profiles=profiles(),
+        kept_for=timedelta(days=400),
+    )
+
+
+@given(st.integers(0, 2**63))
+def test_r17_f2_whatever_is_sent_is_stored_or_set_aside_or_a_repeat(seed: int) -> None:
+    random = Random(seed)  # noqa: S311 - no secret
+    sent = [a_payload(random, number) for number in range(PAYLOADS)]
+    ingest = _ingest()
+    observations, quarantine = ingest.observations, ingest.quarantine
+    assert isinstance(observations, FakeObservations)
+    assert isinstance(quarantine, FakeQuarantine)
+    stored = aside = 0
+    for batch in (sent[:30], sent[30:]):
+        outcome = ingest(batch, now=NOW, first_inbox=False)
+        counts = outcome.counts
+        assert outcome.failed == {}
+        assert counts["readings"] == counts["stored"] + counts["quarantined"] + counts["repeated"]
+        stored += counts["stored"]
+        aside += counts["quarantined"]
+    assert (len(observations.rows), len(quarantine.rows)) == (stored, aside)
+    again = ingest(sent, now=NOW, first_inbox=False).counts
+    assert (again["stored"], again["quarantined"]) == (0, 0)
+
+
+def test_the_samples_themselves_are_read() -> None:
+    """Else the fuzz would only try what is refused at the door."""
+    ingest = _ingest()
+    for number, (topic, said) in enumerate(SAMPLES[: len(READINGS) + len(GATT)]):
+        arrival = an_arrival(_bytes_of(said), id=f"m-{number}", thing=THING, topic=f"dt/pma/{THING}/{topic}")
+        ingest([arrival], now=NOW, first_inbox=True)
+    quarantine = ingest.quarantine
+    assert isinstance(quarantine, FakeQuarantine)
+    assert [one.detail for one in quarantine.rows.values()] == []
