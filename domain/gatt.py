@@ -129,8 +129,10 @@ def _values(kind: str, fields: Mapping[str, Any], why_none: str | None) -> Json:
 def _context(fields: Mapping[str, Any]) -> dict[str, str]:
     """The circumstances as codes; what is reserved, not known or no number is left out."""
     codes = {}
-    for field, (name, power) in _CIRCUMSTANCES.items():
-        said = fields.get(field)
+    for field, said in fields.items():
+        name, power = _CIRCUMSTANCES.get(field, ("", 0))
+        if not name:
+            continue
         if isinstance(said, str):
             codes[name] = said
         elif isinstance(said, Quantity) and isinstance(said.value, Decimal) and said.value >= 0:

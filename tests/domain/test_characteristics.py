@@ -558,6 +558,12 @@ def test_the_size_of_a_record_is_what_its_flags_say(flags: int) -> None:
             read_characteristic("2AA7", padded)
 
 
+@pytest.mark.parametrize("size", range(6))
+def test_a_size_less_than_any_record_has(size: int) -> None:
+    with pytest.raises(Malformed):
+        read_characteristic("2AA7", bytes([size]) + bytes.fromhex("00 6400 0500"))
+
+
 def test_several_records_in_one_notification() -> None:
     one, two, three = "06 00 0C10 0500", "09 E0 5A00 0600 01 02 04", "08 00 0C10 0600 596F"
     records = read_characteristic("2AA7", bytes.fromhex(one + two + three))
