@@ -74,7 +74,7 @@ proof: $(SETUP) ## every property with EXAMPLES=2000 examples each
 	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof -m "not e2e and not slow" tests/domain tests/functions tests/adapters
 fuzz: $(SETUP) ## whatever bytes a device may send, EXAMPLES=2000 of each kind: refused or read, never an error
 	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof tests/domain/test_reading.py tests/domain/test_units.py \
-		tests/domain/test_judgement.py tests/functions/test_ingest.py
+		tests/domain/test_judgement.py tests/domain/test_gatt.py tests/functions/test_ingest.py tests/functions/test_fuzz.py
 
 .PHONY: bench
 bench: $(SETUP) ## what a reading costs: calls, CPU, start-up, sizes; as one table and build/bench.json

@@ -21,7 +21,7 @@ from domain.errors import (
     UntrustedClock,
 )
 from domain.profile import DeviceProfile
-from domain.reading import CLOCK_TOLERANCE, Clock, Message, Reading
+from domain.reading import ANY_DATE, CLOCK_TOLERANCE, Clock, Message, Reading
 
 _FIRST_YEAR = 2011
 """A clock that lost its battery starts again in 1970, 2000 or 2010; no reading that is kept is that old."""
@@ -31,7 +31,6 @@ FUTURE_AHEAD = timedelta(minutes=5)
 COINCIDENT = timedelta(days=1)
 """A status tells of the device's clock as it was set then: readings from about that time are corrected by it."""
 
-_ANY_DATE = timedelta(days=3653)
 _LAST_YEAR = 9000  # nearer the end of the calendar an offset has no place
 _ANY_OFFSET = timedelta(days=1)  # more than any zone's from UTC
 
@@ -206,7 +205,7 @@ def _times(reading: Reading, zone: str, clock: Clock | None) -> _Times:
         return _Times(shown, shown)
     behind = clock.true - _local(clock.device, zone)
     # two that differ by less than a message takes show the same time; what shows any date tells nothing of another
-    return _Times(shown, shown + behind if CLOCK_TOLERANCE < abs(behind) < _ANY_DATE else shown)
+    return _Times(shown, shown + behind if CLOCK_TOLERANCE < abs(behind) < ANY_DATE else shown)
 
 
 def _local(given: datetime, zone: str) -> datetime:

@@ -24,6 +24,9 @@ MAX_READINGS = 500
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """Between sending and arrival this much may pass; two clocks that are further apart do not show the same time."""
 
+ANY_DATE = timedelta(days=3653)
+"""A clock that is further off than this shows any date, and tells nothing of another."""
+
 _MAX_DEPTH = 32
 _MAX_SLOT = 255
 _MAX_RECORD = 2**32 - 1
@@ -190,7 +193,8 @@ def clock_of(message: Mapping[str, Any], received_at: datetime) -> Clock | None:
     """What the device's clock showed at a moment that we know.
 
     That is `clock`, in which a gateway notes the device's clock beside its own, or else `sent_at`, which is the
-    sender's clock as the message leaves it. Where both are there, the gateway's own error is taken off.
+    sender's clock as the message leaves it. Where both are there, the gateway's own error is taken off. A gateway's
+    clock that shows any date tells nothing.
     Raises Malformed.
     """
     sent_at = None if message.get("sent_at") is None else read_time(message["sent_at"], "sent_at")
@@ -202,9 +206,10 @@ def clock_of(message: Mapping[str, Any], received_at: datetime) -> Clock | None:
     device, gateway = read_time(pair.get("device"), "clock/device"), read_time(pair.get("gateway"), "clock/gateway")
     if gateway.tzinfo is None:
         raise Malformed("clock/gateway has no offset")
-    if sent_at is not None and sent_at.tzinfo is not None and abs(received_at - sent_at) > CLOCK_TOLERANCE:
-        return Clock(device, gateway + (received_at - sent_at))
-    return Clock(device, gateway)
+    if abs(received_at - gateway) > ANY_DATE:
+        return None
+    own_error = timedelta() if sent_at is None or sent_at.tzinfo is None else received_at - sent_at
+    return Clock(device, gateway + own_error if CLOCK_TOLERANCE < abs(own_error) < ANY_DATE else gateway)
 
 
 def parse(payload: bytes) -> Any:

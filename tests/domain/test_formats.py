@@ -87,9 +87,13 @@ def test_a_status_of_another_format() -> None:
         ({"sent_at": "2026-11-22T10:00:00Z",
           "clock": {"device": "2026-11-22T08:00:00Z", "gateway": "2026-11-22T10:00:00Z"}},
          Clock(NOW - timedelta(hours=1), NOW)),
+        ({"sent_at": "0001-01-01T00:00:00Z",
+          "clock": {"device": "2026-11-22T08:00:00Z", "gateway": "2026-11-22T09:00:00Z"}},
+         Clock(NOW - timedelta(hours=1), NOW)),
+        ({"clock": {"device": "2026-11-22T08:00:00Z", "gateway": "9999-11-22T09:00:00Z"}}, None),
     ],
     ids=["nothing", "the sender's", "the device's beside the gateway's", "a gateway that is right",
-         "a gateway that is wrong itself"],
+         "a gateway that is wrong itself", "a sender that shows any date", "a gateway that shows any date"],
 )  # fmt: skip
 def test_f14_what_a_message_tells_of_its_clock(said: dict[str, Any], expected: Clock | None) -> None:
     assert decode(an_arrival({**json.loads(an_arrival().payload), **said}), {}).clock == expected
