@@ -438,7 +438,8 @@ class _Turn:
         if episode.alert is not None:
             self._publish(episode, None, state="resolved", outcome=outcome, resolved_at=_moment(at))
         stage = TRANSITIONS[episode.stage, signal]
-        return Episode(stage=stage, over=at, proven=at if episode.medical else episode.proven)
+        over, proven = max(at, episode.over or at), max(at, episode.proven or at) if episode.medical else episode.proven
+        return Episode(stage=stage, over=over, proven=proven)  # neither moves back, whatever comes late
 
     def _raise(self, rule: Rule, episode: Episode, *, tell: bool) -> Episode:
         """The first version of an episode's alert; its id is made from the reading that raised it."""

@@ -273,7 +273,7 @@ def _set_aside(
     `partly`: a neighbour in the message has no consent, so that the message itself cannot be kept.
     """
     arrival, message = opened.arrival, opened.message
-    said = None if number is None else opened.readings[number][0]
+    said: Any = None if number is None else opened.readings[number][0]
     sent = arrival.payload if number is None else canonical_json(said).encode()
     digest = sha256(sent).hexdigest()
     one = SetAside(

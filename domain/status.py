@@ -30,6 +30,8 @@ def _battery(given: Any) -> Decimal | None:
 
 
 def _firmware(given: Any) -> str | None:
-    if given is not None and not is_code(given):
+    if given is None:
+        return None
+    if not is_code(given):
         raise Malformed("firmware is not a code")
-    return given
+    return str(given)

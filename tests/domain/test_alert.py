@@ -747,11 +747,14 @@ def test_r6_the_order_of_arrival_changes_no_alert_of_fresh_data(readings: list[O
 @settings(deadline=None)
 @given(ANY_PLAN, READINGS.map(lambda some: some[:5]), st.randoms(use_true_random=False))
 def test_r6_out_of_order_nothing_is_missed(plan: str, readings: list[Observation], random: Any) -> None:
+    """A run that was seen to begin only once it was over is told, but maybe less severely: it was its first reading
+    that a medical device took."""
     straight = worst(fold(plan, in_order(readings), now=at(61)))
     shuffled = list(readings)
     random.shuffle(shuffled)
     found = worst(fold(plan, shuffled, now=at(61)))
-    assert all(found.get(family, -1) >= severity for family, severity in straight.items())
+    least = RANK["info"] if plan == "persisting" else RANK["critical"]
+    assert all(found.get(family, -1) >= min(severity, least) for family, severity in straight.items())
 
 
 @settings(deadline=None)
@@ -766,16 +769,16 @@ def test_repeating_an_event_changes_nothing(plan: str, readings: list[Observatio
 
 @settings(deadline=None)
 @given(ANY_PLAN, READINGS, st.data())
-def test_repeating_what_came_out_of_order_tells_nobody(
+def test_repeating_what_came_out_of_order_tells_nothing_that_order_would_not_have_told(
     plan: str, readings: list[Observation], data: st.DataObject
 ) -> None:
-    """It may show that what was raised out of order is over: an idle rule does not remember normal readings."""
+    """An idle rule does not remember normal readings: a repeat may bring one that was forgotten, and what it shows."""
     life = fold(plan, readings, now=at(61))
-    told, alerts = len(life.told), {*life.alerts}
+    told, straight = worst(life), worst(fold(plan, in_order(readings), now=at(61)))
     for one in data.draw(st.lists(st.sampled_from(readings), max_size=5)) if readings else ():
         life.read(one, now=at(61))
-        assert len(life.told) == told
-        assert {*life.alerts} == alerts
+    for family, severity in worst(life).items():
+        assert severity <= max(told.get(family, -1), straight.get(family, -1))
 
 
 @settings(deadline=None)

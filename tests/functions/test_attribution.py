@@ -206,7 +206,7 @@ class Planted(Attribution):
 
 def test_p7_the_property_finds_the_planted_fault_current_holder() -> None:
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             Planted,
             settings=settings(
                 max_examples=500, stateful_step_count=30, deadline=None, database=None, phases=[Phase.generate]
