@@ -8,6 +8,7 @@ PYTHON ?= python3
 STAGE ?= dev
 DATA ?=
 EXAMPLES ?= 2000
+MUTANTS ?=
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -76,6 +77,12 @@ fuzz: $(SETUP) ## whatever bytes a device may send, EXAMPLES=2000 of each kind: 
 	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof tests/domain/test_reading.py tests/domain/test_units.py \
 		tests/domain/test_judgement.py tests/domain/test_gatt.py tests/functions/test_ingest.py tests/functions/test_fuzz.py
 
+.PHONY: mutate
+mutate: $(SETUP) ## the engine changed in every way, one at a time: which changes no test sees; MUTANTS=pattern for some
+	@$(BIN)/mutmut run --max-children 2 $(if $(MUTANTS),"$(MUTANTS)")
+	@$(BIN)/mutmut export-cicd-stats
+	@$(PY) -c 'import json; s = json.load(open("mutants/mutmut-cicd-stats.json")); print(f"killed {s[\"killed\"]} of {s[\"total\"]}, survived {s[\"survived\"]}: see mutmut results")'
+
 .PHONY: bench
 bench: $(SETUP) ## what a reading costs: calls, CPU, start-up, sizes; as one table and build/bench.json
 	@$(PY) -m infra.build --stage local
@@ -96,4 +103,4 @@ lock: $(VENV) ## the hash-pinned lists anew from pyproject.toml
 
 .PHONY: clean
 clean: ## everything that was built or downloaded
-	@rm -rf .venv node_modules build cdk.out .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv node_modules build cdk.out .local .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants

@@ -13,4 +13,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,
 )
+# A mutant lives or dies the same way each time; a few examples of a property, since each mutant runs them all.
+settings.register_profile("mutate", deadline=None, max_examples=10, derandomize=True, database=None)
 settings.load_profile("ci")
