@@ -1,13 +1,18 @@
-"""Clients of AWS, made once a process."""
+"""Clients of AWS, made once a process.
+
+By botocore, on which boto3 stands: what boto3 adds (resources, transfers) no function uses, and each start would load.
+"""
 
 from functools import cache
 from typing import Any
 
-import boto3
+import botocore
 from botocore.config import Config
+from botocore.loaders import Loader
+from botocore.session import Session
 
-LEAST_BOTO3 = (1, 40)
-"""boto3 comes with the Lambda runtime; the oldest version that these adapters were tried with."""
+LEAST_BOTOCORE = (1, 40)
+"""It comes with the Lambda runtime; the oldest version that these adapters were tried with."""
 
 _CONFIG = Config(
     parameter_validation=False,  # the adapters' tests check the shapes; validating each call costs more than the call
@@ -18,22 +23,56 @@ _CONFIG = Config(
 )
 
 
+_AS_IT_IS = {"type": "structure", "members": {}, "document": True}
+"""How a service's model says that a value is any JSON: botocore then hands it on as it is."""
+
+_VALUES = (
+    "AttributeValue",
+    "AttributeMap",
+    "Key",
+    "BatchGetRequestMap",
+    "BatchGetResponseMap",
+    "BatchWriteItemRequestMap",
+)
+"""The shapes of DynamoDB that hold nothing but attribute values. Ours are in DynamoDB's own JSON already, and to go
+through each again, member by member, was half of what a reading cost."""
+
+
 class OutdatedRuntime(RuntimeError):
-    """The runtime's boto3 is older than the oldest that the adapters were tried with."""
+    """The runtime's botocore is older than the oldest that the adapters were tried with."""
 
 
-def check_runtime(version: str = boto3.__version__) -> None:
-    """Fail at start, in one sentence, rather than at the first call that an old boto3 does not know.
+class _Models(Loader):
+    """botocore's descriptions of the services, with attribute values as they are."""
+
+    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+        model = super().load_service_model(service_name, type_name, api_version)
+        if (service_name, type_name) == ("dynamodb", "service-2"):
+            return model | {"shapes": model["shapes"] | dict.fromkeys(_VALUES, _AS_IT_IS)}
+        return model
+
+
+def check_runtime(version: str = botocore.__version__) -> None:
+    """Fail at start, in one sentence, rather than at the first call that an old botocore does not know.
 
     Raises OutdatedRuntime.
     """
-    if tuple(int(part) for part in version.split(".")[:2]) < LEAST_BOTO3:
-        least = ".".join(map(str, LEAST_BOTO3))
-        raise OutdatedRuntime(f"boto3 {version} is older than {least}: choose a newer Lambda runtime")
+    if tuple(int(part) for part in version.split(".")[:2]) < LEAST_BOTOCORE:
+        least = ".".join(map(str, LEAST_BOTOCORE))
+        raise OutdatedRuntime(f"botocore {version} is older than {least}: choose a newer Lambda runtime")
+
+
+@cache
+def _session() -> Session:
+    session = Session()
+    models = _Models()
+    models.search_paths.extend(session.get_component("data_loader").search_paths)
+    session.register_component("data_loader", models)
+    return session
 
 
 @cache
 def client(service: str) -> Any:
     """The process's one low-level client of `service`; endpoint and region come from the environment."""
     check_runtime()
-    return boto3.client(service, config=_CONFIG)
+    return _session().create_client(service, config=_CONFIG)

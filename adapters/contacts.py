@@ -8,6 +8,7 @@ The API seals and cannot open; notify opens and cannot seal (P1).
 """
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -52,7 +53,7 @@ class ContactVault:
             TableName=self.table,
             Key=_key(organisation, subject),
             UpdateExpression="SET sealed = :sealed ADD version :one",
-            ExpressionAttributeValues={":sealed": {"B": sealed}, ":one": {"N": "1"}},
+            ExpressionAttributeValues={":sealed": {"S": b64encode(sealed).decode()}, ":one": {"N": "1"}},
         )
 
     def holds(self, organisation: str, subject: str) -> bool:
@@ -82,7 +83,7 @@ class ContactOpener:
             return Contacts({}, 0)
         plain = self.kms.decrypt(
             KeyId=self.key,
-            CiphertextBlob=found["Item"]["sealed"]["B"],
+            CiphertextBlob=b64decode(found["Item"]["sealed"]["S"]),
             EncryptionContext=_context(organisation, subject),
         )["Plaintext"]
         return to_contacts(json.loads(plain), int(found["Item"]["version"]["N"]))

@@ -28,7 +28,8 @@ class Throttled(RuntimeError):
 
 
 def encode(value: Any) -> AttributeValues:
-    """One attribute value. Floats are refused: values are Decimal end to end (R34)."""
+    """One attribute value. Floats are refused: values are Decimal end to end (R34). So are bytes, which are kept as
+    Base64 text: they alone would need botocore to read each value on its way (adapters.aws)."""
     if isinstance(value, str):
         return {"S": value}
     if value is None:
@@ -39,8 +40,6 @@ def encode(value: Any) -> AttributeValues:
         return {"N": format(value, "f") if isinstance(value, Decimal) else str(value)}
     if isinstance(value, datetime):
         return {"S": value.isoformat()}
-    if isinstance(value, bytes):
-        return {"B": value}
     if isinstance(value, Mapping):
         return {"M": {key: encode(part) for key, part in value.items()}}
     if isinstance(value, list | tuple | set | frozenset):

@@ -8,6 +8,7 @@ Index `by-time`: `shelf` = `{org}#{first digit of id}` (16 of them, so that no k
 """
 
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ Key: TypeAlias = tuple[str, str]
 _INDEX = "by-time"
 _SHELVES = "0123456789abcdef"
 _PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#[0-9a-f-]{36}", re.ASCII)
-_OPTIONAL = ("device", "payload", "device_time", "kind", "sha256")
+_OPTIONAL = ("device", "device_time", "kind", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ def to_item(one: SetAside, *, expires_at: datetime) -> Item:
         "shelved": f"{_moment(one.received_at)}#{one.id}",
         "expires_at": int(expires_at.timestamp()),
     }
+    if one.payload is not None:
+        item["payload"] = b64encode(one.payload).decode()
     return item | {name: value for name in _OPTIONAL if (value := getattr(one, name)) is not None}
 
 
@@ -68,7 +71,7 @@ def to_set_aside(item: Item) -> SetAside:
         device=item.get("device"),
         topic=item["topic"],
         received_at=datetime.fromisoformat(item["received_at"]),
-        payload=None if payload is None else bytes(payload),
+        payload=None if payload is None else b64decode(payload),
         device_time=item.get("device_time"),
         kind=item.get("kind"),
         sha256=item.get("sha256"),

@@ -23,7 +23,7 @@ def test_every_missing_setting_is_named_at_once() -> None:
         environment.read(Settings, {})
 
 
-def test_the_least_boto3_is_checked() -> None:
+def test_the_least_botocore_is_checked() -> None:
     aws.check_runtime("1.40.0")
     with pytest.raises(aws.OutdatedRuntime, match=r"1\.34\.9 is older than 1\.40"):
         aws.check_runtime("1.34.9")
