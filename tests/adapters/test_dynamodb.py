@@ -97,6 +97,15 @@ def test_an_absent_key_is_no_error(client: Any) -> None:
     assert dynamodb.batch_get(client, {TABLE: [("clinic-a#nobody", "row")]}) == {}
 
 
+def test_r31_what_is_decided_on_is_read_consistently(client: Any) -> None:
+    asked: list[dict[str, Any]] = []
+    client.meta.events.register(
+        "before-parameter-build.dynamodb.BatchGetItem", lambda params, **_: asked.append(params)
+    )
+    dynamodb.batch_get(client, {TABLE: [("a", str(number)) for number in range(150)]})
+    assert [one["RequestItems"][TABLE]["ConsistentRead"] for one in asked] == [True, True]
+
+
 def test_r28_what_the_table_left_undone_is_done_again(client: Any) -> None:
     slow = HalfDone(client)
     dynamodb.batch_put(slow, TABLE, some_items(25), pause=no_pause)

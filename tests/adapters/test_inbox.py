@@ -8,6 +8,8 @@ from typing import Any
 
 import boto3
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from moto import mock_aws
 
 from adapters.inbox import Backlog, arrived, is_from
@@ -72,6 +74,13 @@ def test_r22_what_the_rule_did_not_write_fails_alone(body: str) -> None:
     arrivals, unreadable = arrived(an_event(a_body(), body, a_body()))
     assert [one.id for one in arrivals] == ["m-0", "m-2"]
     assert unreadable == ["m-1"]
+
+
+@given(st.lists(st.sampled_from([True, False]), max_size=10))
+def test_r23_exactly_what_cannot_be_read_is_named(readable: list[bool]) -> None:
+    arrivals, unreadable = arrived(an_event(*(a_body() if one else "{" for one in readable)))
+    assert [one.id for one in arrivals] == [f"m-{number}" for number, one in enumerate(readable) if one]
+    assert unreadable == [f"m-{number}" for number, one in enumerate(readable) if not one]
 
 
 @pytest.mark.parametrize(("queue", "same"), [("backlog", True), ("inbox", False)])

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,11 +17,12 @@ from moto import mock_aws
 
 from adapters.aws import client as aws_client
 from adapters.catalogue import profiles
-from adapters.dynamodb import batch_put
+from adapters.dynamodb import Throttled, batch_put
 from adapters.environment import variable
 from adapters.registry import from_device, from_subject, serial_key
 from domain.enrolment import Consent, Device
-from domain.observation import Marks
+from domain.identity import Identity
+from domain.observation import Known, Marks, Observation
 from domain.reading import Arrival, Clock, Status
 from functions.ingest import handler
 from functions.ingest.service import HAND_ON_AFTER, Ingest, Outcome
@@ -103,6 +104,50 @@ def test_r5_the_same_message_three_times_changes_nothing(stage: Stage) -> None:
 def test_r5_the_same_reading_twice_in_one_batch_is_one(stage: Stage) -> None:
     outcome = stage(an_arrival(a_message(a_reading(), a_reading())), an_arrival(id="m-2"))
     assert of(outcome, "readings", "stored", "repeated") == [3, 1, 2]
+
+
+class Behind(FakeObservations):
+    """As it is for one of two workers: neither sees what the other is writing."""
+
+    def present(self, identities: Iterable[Identity]) -> dict[Identity, Known]:
+        del identities
+        return {}
+
+
+def test_c29_two_workers_with_the_same_first_message_write_one_row() -> None:
+    stage = Stage(observations=Behind())
+    stage(an_arrival())
+    stage(an_arrival(id="m-2"))
+    assert len(stage.observations.rows) == 1
+
+
+class AnswerLost(FakeObservations):
+    """It writes, and the first answer does not arrive."""
+
+    answers = 0
+
+    def put(self, rows: Iterable[tuple[Identity, Observation]]) -> None:
+        super().put(rows)
+        self.answers += 1
+        if self.answers == 1:
+            raise Throttled("no answer")
+
+
+def test_r27_a_write_whose_answer_was_lost_is_written_again_and_is_one() -> None:
+    stage = Stage(observations=AnswerLost())
+    with pytest.raises(Throttled):
+        stage(an_arrival())
+    assert stage.archive.kept == []
+    assert of(stage(an_arrival()), "stored", "repeated", "failed") == [0, 1, 0]
+    assert (len(stage.observations.rows), len(stage.archive.kept)) == (1, 1)
+
+
+@pytest.mark.parametrize("days", [14, 60])
+def test_r29_what_comes_again_from_the_dead_letters_weeks_later_is_a_repeat(stage: Stage, days: int) -> None:
+    """The identity is the row's own key, which lives as long as the row."""
+    stage(an_arrival())
+    again = stage.ingest([an_arrival(id="m-2")], now=NOW + timedelta(days=days), first_inbox=False)
+    assert of(again, "stored", "repeated") == [0, 1]
 
 
 def test_what_was_refused_twice_is_set_aside_once(stage: Stage) -> None:
@@ -372,7 +417,7 @@ def test_r22_a_subject_whose_zone_this_machine_does_not_know_fails_only_its_mess
 # what waited too long
 
 
-def test_r99_what_waited_too_long_is_handed_on_unread(stage: Stage) -> None:
+def test_f15_r99_what_waited_too_long_is_handed_on_unread(stage: Stage) -> None:
     old = an_arrival(b"unread", id="m-2", received_at=NOW - HAND_ON_AFTER - SECOND)
     outcome = stage(an_arrival(received_at=NOW - HAND_ON_AFTER), old)
     assert stage.backlog.handed_on == [old]
@@ -541,7 +586,7 @@ def test_a_batch_of_the_inbox_is_kept(cloud: Cloud) -> None:
     assert [row["reason"]["S"] for row in cloud.items("quarantine")] == ["malformed"]
 
 
-def test_r22_what_cannot_be_tried_here_is_given_back(cloud: Cloud) -> None:
+def test_r22_r23_what_cannot_be_tried_here_is_given_back(cloud: Cloud) -> None:
     cloud.enrol([SERIAL])
     assert cloud.handle("not as the rule writes", a_body(a_message(just_now()))) == ["m-0"]
     assert len(cloud.items("observations")) == 1
