@@ -64,11 +64,11 @@ def decode(attribute: Mapping[str, Any]) -> Any:
 
 
 def encode_item(item: Mapping[str, Any]) -> AttributeValues:
-    return {key: encode(value) for key, value in item.items()}
+    return {key: {"S": value} if type(value) is str else encode(value) for key, value in item.items()}
 
 
 def decode_item(item: Mapping[str, Any]) -> Item:
-    return {key: decode(value) for key, value in item.items()}
+    return {key: value["S"] if "S" in value else decode(value) for key, value in item.items()}
 
 
 def batch_get(
