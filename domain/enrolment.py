@@ -124,6 +124,19 @@ class Device:
             raise AssignmentOverlap("a later assignment begins before that end")
         return replace(self, assignments=tuple(ended if one.id == ended.id else one for one in self.assignments))
 
+    def revoke(self, at: datetime) -> "Device":
+        """The device out of service for good: nobody holds it from `at` on (R14). Revoked again, nothing changes."""
+        if self.revoked_at is not None:
+            return self
+        return replace(
+            self,
+            revoked_at=at,
+            assignments=tuple(
+                one if one.to_at is not None and one.to_at <= at else replace(one, to_at=max(one.from_at, at))
+                for one in self.assignments
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

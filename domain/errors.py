@@ -23,6 +23,7 @@ PmaError
 │   ├── StaleVersion         the caller edited an older version
 │   ├── SerialTaken          another organisation enrolled this serial first
 │   ├── AssignmentOverlap    somebody else holds the device, or that slot of it, in that period
+│   ├── GatewayRevoked       it was revoked, and is out of service for good
 │   └── ShardsFixed          an endpoint's number of shards settles which lane a subject is in, for ever
 └── LostRace                 somebody else wrote first; read again and try again
 """
@@ -151,6 +152,12 @@ class AssignmentOverlap(Conflict):
     """The device, or that slot of it, is assigned to somebody in that period already."""
 
     code = "assignment-overlap"
+
+
+class GatewayRevoked(Conflict):
+    """A gateway that was revoked is out of service for good."""
+
+    code = "gateway-revoked"
 
 
 class ShardsFixed(Conflict):

@@ -248,6 +248,19 @@ class EndBody(Body):
     to_at: Moment = Field(alias="to")
 
 
+class ClaimBody(Body):
+    """`POST /v1/gateways/claims`: the serial and profile that the gateway was enrolled with."""
+
+    serial: Serial
+    profile: str
+
+
+class KeepBody(Body):
+    """`POST /v1/gateways/{thing}/certificates`: the id of the one certificate that stays."""
+
+    certificate: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class EndpointBody(Body):
     """`PUT /v1/endpoints/{id}`. `window_seconds` is how long observations are gathered."""
 
