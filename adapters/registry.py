@@ -233,6 +233,11 @@ def from_device(device: Device) -> Item:
     }
 
 
+def _from_holding(device: Device, assignment: Assignment) -> Item:
+    pk, sk = holding_key(device.organisation, assignment.subject, assignment.id)
+    return {"pk": pk, "sk": sk, "serial": device.serial, **_from_assignment(assignment)}
+
+
 def from_recalls(organisation: str, recalls: Iterable[Recall], *, version: int) -> Item:
     pk, sk = recalls_key(organisation)
     listed = [
@@ -431,9 +436,14 @@ class Registry(RegistryReader):
 
     def put_assignment(self, device: Device, assignment: Assignment) -> None:
         """`device` with its assignments, of which `assignment` is the one that is new or changed. Raises LostRace."""
-        pk, sk = holding_key(device.organisation, assignment.subject, assignment.id)
-        holding = {"pk": pk, "sk": sk, "serial": device.serial, **_from_assignment(assignment)}
-        self._write(_put_next(self.table, from_device(device)), _put(self.table, holding))
+        self.put_assignments(device, (assignment,))
+
+    def put_assignments(self, device: Device, assignments: Iterable[Assignment]) -> None:
+        """The same for any number of them that are new or changed. Raises LostRace."""
+        self._write(
+            _put_next(self.table, from_device(device)),
+            *(_put(self.table, _from_holding(device, assignment)) for assignment in assignments),
+        )
 
     def recalls(self, organisation: str) -> tuple[tuple[Recall, ...], int]:
         """Those in force, and the version of that list."""

@@ -14,9 +14,11 @@ from domain.errors import LostRace
 from domain.identity import Identity
 from domain.notification import Contact, Contacts, Notice, Standing, Words
 from domain.observation import Known, Marks, Observation, marked
+from domain.provisioning import NewClaim
 from domain.quarantine import SetAside
 from domain.reading import Arrival, Status
 from domain.recall import Recall
+from tests.builders import NOW
 
 # export
 
@@ -359,6 +361,12 @@ class FakeEnrolled:
             device.serial, assignment.from_at, assignment.to_at, assignment.slot
         )
 
+    def put_assignments(self, device: Device, assignments: Iterable[Assignment]) -> None:
+        self._put((Device, device.organisation, device.serial), device)
+        for one in assignments:
+            holding = Holding(device.serial, one.from_at, one.to_at, one.slot)
+            self.held.setdefault((device.organisation, one.subject), {})[one.id] = holding
+
     def put_endpoint(self, endpoint: Endpoint) -> None:
         self._put((Endpoint, endpoint.organisation, endpoint.id), endpoint)
 
@@ -464,3 +472,41 @@ class FakeNotifier:
     def publish(self, words: Words, contact: Contact) -> None:
         self.answer(contact)
         self.published.append((contact, words))
+
+
+# gateways
+
+
+@dataclass
+class FakeCertificates:
+    """adapters.iot, both sides: claims are numbered, and certificates have a thing and a status."""
+
+    status: dict[str, str] = field(default_factory=dict)
+    things: dict[str, list[str]] = field(default_factory=dict)
+    claims: int = 0
+    breaks_at: str | None = None
+    """The certificate at which IoT Core fails, once."""
+
+    def give(self, thing: str, certificate: str, status: str = "ACTIVE") -> str:
+        self.things.setdefault(thing, []).append(certificate)
+        self.status[certificate] = status
+        return certificate
+
+    def new_claim(self) -> NewClaim:
+        self.claims += 1
+        return NewClaim(f"claim-{self.claims}", "a certificate", "a private key", NOW + timedelta(minutes=5))
+
+    def of(self, thing: str) -> list[str]:
+        return list(self.things.get(thing, []))
+
+    def is_active(self, certificate: str) -> bool:
+        return self.status.get(certificate) == "ACTIVE"
+
+    def is_pending(self, certificate: str) -> bool:
+        return self.status.get(certificate) in (None, "PENDING_ACTIVATION")
+
+    def retire(self, certificate: str) -> None:
+        if certificate == self.breaks_at:
+            self.breaks_at = None
+            raise RuntimeError("IoT Core has a fault")
+        self.status[certificate] = "INACTIVE"
