@@ -31,7 +31,7 @@ REGION = "eu-central-1"
 ISSUER = f"https://cognito-idp.{REGION}.amazonaws.com/{REGION}_pool"
 API = "https://api.example"
 TOKEN_URL = "https://pool.example/oauth2/token"
-ALL_SCOPES = "pma/enrol pma/care-plan pma/read pma/acknowledge pma/endpoints"
+ALL_SCOPES = "pma/enrol pma/care-plan pma/read pma/acknowledge pma/endpoints pma/operate"
 TABLES = ("registry", "observations", "alerts", "quarantine", "contacts", "deliveries")
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -217,6 +217,7 @@ def api() -> Iterator[InProcess]:
     settings = {
         **{f"{name}_table": name for name in TABLES},
         "secret_prefix": "pma-test/endpoint/",
+        "provisioning_template": "pma-test-devices",
         "issuer": ISSUER,
         "user_pool": f"{REGION}_pool",
         "allow_insecure_endpoints": "no",

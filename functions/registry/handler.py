@@ -11,13 +11,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from adapters.dynamodb import Throttled
 from adapters.tokens import InvalidToken, KeysUnavailable
 from domain.errors import Conflict, InvalidRequest, LostRace, NotFound, StaleVersion
-from functions.registry import care_plans, devices, endpoints, records, subjects
+from functions.registry import care_plans, devices, endpoints, gateways, records, subjects
 from functions.registry.access import MissingScope, TooMuch
 from functions.registry.answers import problem
 
 logger = Logger()
 app = APIGatewayHttpResolver()
-for part in (subjects, devices, care_plans, endpoints, records):
+for part in (subjects, devices, gateways, care_plans, endpoints, records):
     app.include_router(part.routes)
 
 

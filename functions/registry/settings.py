@@ -19,6 +19,7 @@ class Settings:
     contacts_key: str
     deliveries_table: str
     secret_prefix: str
+    provisioning_template: str
     issuer: str
     user_pool: str
     allow_insecure_endpoints: str

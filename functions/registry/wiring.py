@@ -9,9 +9,11 @@ from adapters.alerts import Alerts
 from adapters.aws import client
 from adapters.care_plans import CarePlans
 from adapters.catalogue import profiles
+from adapters.claims import ClaimLog
 from adapters.contacts import ContactVault
 from adapters.deliveries import Deliveries
 from adapters.environment import read
+from adapters.iot import ThingCertificates
 from adapters.observations import Observations
 from adapters.programmes import programmes
 from adapters.quarantine import Quarantine
@@ -41,6 +43,14 @@ class Wired:
     @cached_property
     def secrets(self) -> EndpointSecrets:
         return EndpointSecrets(Secrets(client("secretsmanager")), self.settings.secret_prefix)
+
+    @cached_property
+    def certificates(self) -> ThingCertificates:
+        return ThingCertificates(client("iot"), self.settings.provisioning_template)
+
+    @cached_property
+    def claims(self) -> ClaimLog:
+        return ClaimLog(client("dynamodb"), self.settings.registry_table)
 
     @cached_property
     def plans(self) -> CarePlans:
