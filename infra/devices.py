@@ -15,8 +15,9 @@ from infra.stage import Stage
 THING = "${iot:Connection.Thing.ThingName}"
 """The certificate's own thing: the thing in a topic can be trusted. `${iot:ClientId}` is the client's word (R11)."""
 
-READINGS = ("readings", "gatt", "omh", "status")
-"""What a thing may publish below `dt/{prefix}/{thing}/`: enumerated, a wildcard lets more through."""
+READINGS = ("readings", "gatt", "omh", "status", "vendor/*")
+"""What a thing may publish below `dt/{prefix}/{thing}/`: enumerated, a wildcard lets more through. Not so the vendors'
+profiles: a new one is a file, and twenty of them would outgrow what a policy may hold."""
 
 
 _CARRIED = "encode(*, 'base64') AS payload, topic() AS topic, clientid() AS client, timestamp() AS received_at"

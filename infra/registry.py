@@ -12,6 +12,7 @@ from constructs import Construct
 from infra.accepted import accept
 from infra.export import SECRETS_COME, endpoint_secrets, secret_prefix
 from infra.function import PythonFunction, Runtime, retention
+from infra.provisioning import CERTIFICATES, NOT_YET_THERE, THINGS, Provisioning
 
 SCOPES = {
     "enrol": "Enrol subjects, devices and assignments",
@@ -32,6 +33,7 @@ class Registry(Construct):
         construct_id: str,
         *,
         runtime: Runtime,
+        provisioning: Provisioning,
         registry: dynamodb.ITable,
         observations: dynamodb.ITable,
         alerts: dynamodb.ITable,
@@ -83,6 +85,7 @@ class Registry(Construct):
                 "contacts_key": contacts_key.key_arn,
                 "deliveries_table": deliveries.table_name,
                 "secret_prefix": secret_prefix(stage.stack),
+                "provisioning_template": provisioning.template,
                 "issuer": self.issuer,
                 "user_pool": self.pool.user_pool_id,
                 "allow_insecure_endpoints": "yes" if stage.allow_insecure_endpoints else "no",
@@ -100,6 +103,9 @@ class Registry(Construct):
             endpoint_secrets(stage.stack),
             because=SECRETS_COME,
         )
+        function.may(["iot:CreateProvisioningClaim"], provisioning.template_arn)
+        function.may(["iot:ListThingPrincipals"], THINGS, because=NOT_YET_THERE)
+        function.may(["iot:DescribeCertificate", "iot:UpdateCertificate"], CERTIFICATES, because=NOT_YET_THERE)
 
         self.api = apigateway.HttpApi(
             self,

@@ -167,13 +167,15 @@ def devices_speak_for_themselves(template: Template) -> list[str]:
     found = []
     for name, properties in of_type(template, "AWS::IoT::Policy"):
         document = properties["PolicyDocument"]
+        if _is_of_claims(name):
+            continue
         rules_ = [text(one.get("RuleName", "")) for _, one in of_type(template, "AWS::IoT::TopicRule")]
         for statement in document["Statement"]:
             actions = listed(statement["Action"])
             if any("*" in action for action in actions):
                 found.append(f"{name}: wildcard in {actions}")
             for resource in map(text, listed(statement["Resource"])):
-                bare = resource.replace(THING, "")
+                bare = resource.replace(f"{THING}/vendor/*", "").replace(THING, "")
                 if re.search(r"[*?#+]", bare) or "${" in bare:
                     found.append(f"{name}: wildcard or another variable than the thing in {resource}")
                 if THING not in resource:
@@ -186,6 +188,38 @@ def devices_speak_for_themselves(template: Template) -> list[str]:
         size = len(re.sub(r"\s", "", json.dumps(_written_out(document), separators=(",", ":"))))
         if size > POLICY_CHARACTERS:
             found.append(f"{name}: {size} characters, more than IoT's {POLICY_CHARACTERS}")
+    return found
+
+
+def _is_of_claims(policy: str) -> bool:
+    return policy.startswith("ProvisioningClaim")
+
+
+@rule("R13")
+def claims_do_nothing_but_provision(template: Template) -> list[str]:
+    """A claim that was read out of a device can neither publish nor hear data, and each use of it asks the hook."""
+    found = []
+    hooked = [
+        properties["TemplateName"]
+        for _, properties in of_type(template, "AWS::IoT::ProvisioningTemplate")
+        if "TargetArn" in properties.get("PreProvisioningHook", {})
+    ]
+    fine = {
+        *("$aws/certificates/create/*", "$aws/certificates/create-from-csr/*"),
+        *(f"$aws/provisioning-templates/{name}/provision/*" for name in hooked),
+    }
+    policies = [(name, one) for name, one in of_type(template, "AWS::IoT::Policy") if _is_of_claims(name)]
+    if not hooked or not policies:
+        found.append("no provisioning template has a hook, or there is no policy of claims")
+    for name, properties in policies:
+        for statement in properties["PolicyDocument"]["Statement"]:
+            resources = map(text, listed(statement["Resource"]))
+            topics = [re.sub(r"^.*?:(topic|topicfilter)/", "", one) for one in resources]
+            if statement["Action"] == "iot:Connect":
+                continue
+            if not {*listed(statement["Action"])} <= {"iot:Publish", "iot:Receive", "iot:Subscribe"}:
+                found.append(f"{name}: may {statement['Action']}")
+            found += [f"{name}: {topic} is not provisioning through the hook" for topic in topics if topic not in fine]
     return found
 
 
@@ -506,10 +540,15 @@ def data_stay_where_they_may_be(template: Template) -> list[str]:
 @rule("T19")
 def nothing_is_invoked_and_forgotten(template: Template) -> list[str]:
     """An asynchronous call is dropped after two retries or six hours: there is a queue in between (R61)."""
+    awaited = {
+        target(properties.get("PreProvisioningHook", {}).get("TargetArn"))
+        for _, properties in of_type(template, "AWS::IoT::ProvisioningTemplate")
+    }
     return [
         f"{name}: {permission['Principal']} invokes asynchronously"
         for name, permission in of_type(template, "AWS::Lambda::Permission")
         if permission["Principal"] != "apigateway.amazonaws.com"
+        and not (permission["Principal"] == "iot.amazonaws.com" and target(permission["FunctionName"]) in awaited)
     ] + [f"{name}: is for asynchronous calls" for name, _ in of_type(template, "AWS::Lambda::EventInvokeConfig")]
 
 

@@ -16,6 +16,7 @@ from infra.inbox import Inbox
 from infra.ingest import Ingest
 from infra.keys import Keys
 from infra.notify import Notify
+from infra.provisioning import Provisioning
 from infra.registry import Registry
 from infra.relay import Relay
 from infra.stage import Stage
@@ -102,10 +103,19 @@ class Pma(Stack):
             registry=storage.registry,
             deliveries=storage.deliveries,
         )
+        provisioning = Provisioning(
+            self,
+            "Provisioning",
+            runtime=runtime,
+            registry=storage.registry,
+            thing_type=devices.thing_type,
+            policy=devices.policy,
+        )
         registry = Registry(
             self,
             "Registry",
             runtime=runtime,
+            provisioning=provisioning,
             registry=storage.registry,
             observations=storage.observations,
             alerts=storage.alerts,
@@ -133,6 +143,8 @@ class Pma(Stack):
             "ErrorQueueUrl": devices.errors.queue_url,
             "IotPolicyName": devices.policy.ref,
             "ThingTypeName": devices.thing_type.ref,
+            "ProvisioningTemplateName": provisioning.template,
+            "ClaimPolicyName": provisioning.claim_policy.ref,
             "TopicRuleName": devices.rule.ref,
             "TopicPrefix": stage.topic_prefix,
             "OrganisationTopicPrefix": f"{stage.stack}-org-",

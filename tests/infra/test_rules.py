@@ -130,6 +130,39 @@ def too_large_a_policy(template: Template) -> None:
     statement["Resource"] = statement["Resource"] * 3
 
 
+@breach("T2", "wildcard or another variable")
+def any_vendor_of_any_thing(template: Template) -> None:
+    device_statement(template, "iot:Publish")["Resource"] = [
+        "arn:aws:iot:eu-central-1:1:topic/dt/pma/${iot:Connection.Thing.ThingName}/x/vendor/*"
+    ]
+
+
+def claim_statement(template: Template, action: str) -> dict[str, Any]:
+    statements = first(template, "AWS::IoT::Policy", "ProvisioningClaim")["PolicyDocument"]["Statement"]
+    found: dict[str, Any] = next(one for one in statements if action in one["Action"])
+    return found
+
+
+@breach("R13", "is not provisioning through the hook")
+def a_claim_that_publishes_data(template: Template) -> None:
+    claim_statement(template, "iot:Publish")["Resource"].append("arn:aws:iot:eu-central-1:1:topic/dt/pma/*")
+
+
+@breach("R13", "may iot:*")
+def a_claim_that_may_anything(template: Template) -> None:
+    claim_statement(template, "iot:Subscribe")["Action"] = "iot:*"
+
+
+@breach("R13", "is not provisioning through the hook")
+def a_template_that_asks_nobody(template: Template) -> None:
+    del first(template, "AWS::IoT::ProvisioningTemplate")["PreProvisioningHook"]
+
+
+@breach("R13", "no policy of claims")
+def a_claim_without_a_policy_of_its_own(template: Template) -> None:
+    template["Resources"] = {name: one for name, one in template["Resources"].items() if "ClaimPolicy" not in name}
+
+
 @breach("T3", "hides a message 30 s, less than 180 s")
 def the_functions_own_timeout(template: Template) -> None:
     work_queue(template)["VisibilityTimeout"] = 30
@@ -374,6 +407,12 @@ def any_region_r97(template: Template) -> None:
 @breach("T19", "invokes asynchronously")
 def a_topic_that_invokes(template: Template) -> None:
     first(template, "AWS::Lambda::Permission")["Principal"] = "sns.amazonaws.com"
+
+
+@breach("T19", "invokes asynchronously")
+def a_rule_of_iot_that_invokes(template: Template) -> None:
+    hook = first(template, "AWS::Lambda::Permission", "ProvisioningInvoke")
+    hook["FunctionName"] = {"Fn::GetAtt": ["RegistryFunction", "Arn"]}
 
 
 @breach("T19", "asynchronous calls")

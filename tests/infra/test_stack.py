@@ -107,6 +107,7 @@ def test_the_outputs_that_operators_and_provisioning_read(synthesised: TemplateO
         *("RegistryTable", "ObservationsTable", "AlertsTable", "DeliveriesTable", "ContactsTable", "QuarantineTable"),
         *("InboxQueueUrl", "BacklogQueueUrl", "DoorbellQueueUrl", "ErrorQueueUrl"),
         *("IotPolicyName", "ThingTypeName", "TopicRuleName", "TopicPrefix", "OrganisationTopicPrefix"),
+        *("ProvisioningTemplateName", "ClaimPolicyName"),
         *("OperatorsTopic", "ArchiveBucket"),
     }
 
