@@ -3,6 +3,7 @@
 SimulatorError
 ├── NoCertificate    a certificate or key file is absent or unreadable
 ├── NotConnected     the broker was not reached, or it refused the thing
+├── NotProvisioned   a claim was refused or not answered
 ├── NoSuchData       a path that holds no file we can replay
 ├── NoSuchScenario   a name that no scenario has
 └── BadStack         the file that tells where the cloud is cannot be used
@@ -19,6 +20,14 @@ class NoCertificate(SimulatorError):
 
 class NotConnected(SimulatorError):
     """The broker was not reached in time, or refused the thing."""
+
+
+class NotProvisioned(SimulatorError):
+    """A claim was refused, or nobody answered it. `code` is IoT Core's, where it gave one."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class NoSuchData(SimulatorError):

@@ -1,4 +1,4 @@
-"""A thing's connection to the broker: MQTT 5 over mTLS, QoS 1. The only file that touches a network."""
+"""A thing's connection to the broker: MQTT 5 over mTLS, QoS 1. Beside `provisioning`, the only file that touches a network."""
 
 import heapq
 import random
@@ -220,6 +220,10 @@ class Gateway:
                 raise NotConnected(
                     f"{self.thing} could not connect to {self._where} within {seconds:.0f} s: {self._trouble}."
                 )
+
+    def is_connected(self) -> bool:
+        with self._changed:
+            return self._connected
 
     def send(self, topic: str, body: bytes) -> "Future[Receipt]":
         """Keep a message and publish it as soon as its turn comes."""
