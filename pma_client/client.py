@@ -19,6 +19,7 @@ from pma_client.models import (
     Assignment,
     Attempt,
     CarePlan,
+    Claim,
     Consent,
     Contact,
     Delivery,
@@ -193,6 +194,21 @@ class Client:
     def end_assignment(self, serial: str, assignment: str, *, to_at: datetime) -> Assignment:
         path = f"/v1/devices/{_part(serial)}/assignments/{_part(assignment)}/end"
         return Assignment.model_validate(self._call("POST", path, {"to": to_at.isoformat()}))
+
+    # Gateways
+
+    def claim(self, serial: str, *, profile: str) -> Claim:
+        """A temporary claim, with which a gateway that is enrolled fetches a certificate of its own within minutes."""
+        return Claim.model_validate(self._call("POST", "/v1/gateways/claims", {"serial": serial, "profile": profile}))
+
+    def keep_certificate(self, thing: str, certificate: str) -> tuple[str, ...]:
+        """Retire every certificate of a gateway but this one, by its id; the ids of those that were retired."""
+        path = f"/v1/gateways/{_part(thing)}/certificates"
+        return tuple(self._call("POST", path, {"certificate": certificate})["retired"])
+
+    def revoke_gateway(self, thing: str) -> datetime:
+        """Put a gateway out of service for good; since when it is."""
+        return datetime.fromisoformat(self._call("POST", f"/v1/gateways/{_part(thing)}/revoke")["revoked_at"])
 
     # Endpoints
 

@@ -58,6 +58,15 @@ class Device(Model):
     version: int
 
 
+class Claim(Model):
+    """A temporary claim: PEM texts that are shown once, and the provisioning template that they are for."""
+
+    certificate: str
+    private_key: str = Field(repr=False)
+    expires_at: datetime
+    template: str
+
+
 class CarePlan(Model):
     """One version of a subject's care plan; `plan` is the document as its author put it."""
 
