@@ -18,9 +18,9 @@ from localstack_client.session import Session
 import mis_sim.server
 from adapters import aws
 from local import emulator
-from local.deploy import deploy, synthesised
+from local.deploy import client, deploy, synthesised
 from local.emulator import CREDENTIALS, REGION, ROOT, STACK_FILE, Emulator
-from local.provision import Thing, provision
+from local.provision import Thing, make_claim, provision
 from mis_sim.server import Receiver
 from ops.organisation import Credentials, StackOutputs, add_organisation
 from pma_client.client import Client
@@ -41,6 +41,8 @@ class Cloud:
     token_url: str
     organisations: dict[str, Credentials]
     mis: Receiver
+    claim: tuple[Path, Path]
+    """The PEM files of a maker's claim: certificate and private key."""
 
     @property
     def endpoint_url(self) -> str:
@@ -117,7 +119,11 @@ class Cloud:
                 name: {"client_id": one.client_id, "client_secret": one.client_secret}
                 for name, one in self.organisations.items()
             },
-            "claim": None,
+            "claim": {
+                "certificate": os.path.relpath(self.claim[0], ROOT),
+                "private_key": os.path.relpath(self.claim[1], ROOT),
+                "template": self.outputs["ProvisioningTemplateName"],
+            },
             "mis_url": self.mis.url,
             "topic_prefix": self.outputs["TopicPrefix"],
             "rule": self.outputs["TopicRuleName"],
@@ -193,6 +199,9 @@ def running_cloud(state: Path = STATE, say: Callable[[str], None] = print) -> It
             token_url=f"{running.endpoint_url}/oauth2/token",
             organisations={name: add_organisation(name, stack=stack) for name in ORGANISATIONS},
             mis=mis,
+            claim=make_claim(
+                client("iot", running.endpoint_url), policy=outputs["ClaimPolicyName"], folder=running.folder
+            ),
         )
         (state / STACK_FILE).write_text(json.dumps(cloud.describe(), indent=2) + "\n")
         yield cloud

@@ -4,6 +4,7 @@ Each patch names the failure it answers. `tests/local/test_patches.py` plays the
 bare emulator: it fails without the patch, and it says when a newer MiniStack no longer needs one.
 """
 
+import asyncio
 import hashlib
 import inspect
 import json
@@ -128,6 +129,36 @@ _BATCHES = {
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "sns:PublishBatch": "sns:Publish",
 }
+
+
+@_patch(
+    "revocation",
+    "a session goes on by a certificate that is no longer active; AWS ends it, and 'revoked' could not be shown",
+)
+def _end_sessions_with_their_certificate() -> None:
+    handle: Callable[..., tuple[Any, ...]] = iot._handle_certificate
+
+    def and_end(method: str, path: str, body: bytes, query: Any) -> tuple[Any, ...]:
+        answer = handle(method, path, body, query)
+        certificate = path.rpartition("/")[2]
+        if method == "PUT" and iot._certificates.get(certificate, {}).get("status") != "ACTIVE":
+            for session in list(iot._connected_clients.values()):
+                if session.certificate_id == certificate:
+                    _ending.add(task := asyncio.ensure_future(_end(session)))
+                    task.add_done_callback(_ending.discard)
+        return answer
+
+    iot._handle_certificate = and_end
+
+
+_ending: set["asyncio.Future[None]"] = set()
+
+
+async def _end(session: Any) -> None:
+    session._forced_disconnect_reason = "AUTH_ERROR"
+    if session.protocol_version == iot.MQTT_5:  # older clients are told nothing, they see the close
+        await session.send_bytes(iot._make_disconnect(iot.RC5_NOT_AUTHORIZED))
+    await session._send({"type": "websocket.close", "code": 1000})
 
 
 @_patch(

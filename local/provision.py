@@ -29,6 +29,17 @@ def provision(iot: Any, names: Iterable[str], *, policy: str, thing_type: str, f
     return [_provision(iot, name, policy, thing_type, folder) for name in names]
 
 
+def make_claim(iot: Any, *, policy: str, folder: Path) -> tuple[Path, Path]:
+    """A claim as a maker puts it into all of its devices: the PEM files of its certificate and private key."""
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_policy(policyName=policy, target=made["certificateArn"])
+    certificate, private_key = folder / "claim.pem", folder / "claim.key"
+    certificate.write_text(made["certificatePem"])
+    private_key.touch(mode=0o600)
+    private_key.write_text(made["keyPair"]["PrivateKey"])
+    return certificate, private_key
+
+
 def _provision(iot: Any, name: str, policy: str, thing_type: str, folder: Path) -> Thing:
     key = ec.generate_private_key(ec.SECP256R1())
     request = (

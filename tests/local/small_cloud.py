@@ -14,6 +14,7 @@ import boto3
 
 from local import emulator
 from local.deploy import client
+from local.provision import Thing, provision
 
 HANDLER = """
 import json, os, time
@@ -115,6 +116,15 @@ class SmallCloud:
         queues = self.client("sqs")
         url = queues.create_queue(QueueName=f"queue-{next(self.numbers)}")["QueueUrl"]
         return url, queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def thing(self) -> Thing:
+        """A thing that may do anything."""
+        iot, name = self.client("iot"), f"thing-{next(self.numbers)}"
+        anything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+        iot.create_policy(policyName=name, policyDocument=json.dumps(anything))
+        iot.create_thing_type(thingTypeName=name)
+        (made,) = provision(iot, [name], policy=name, thing_type=name, folder=self.folder)
+        return made
 
     def stream(self) -> tuple[Callable[[str], object], str]:
         """What puts an item of that name into a table, and the ARN of the table's stream."""

@@ -131,9 +131,33 @@ def a_stream_is_gathered_for_its_window(cloud: SmallCloud) -> bool:
     return seen() == [["one", "two"]]
 
 
+def a_session_ends_with_its_certificate(cloud: SmallCloud) -> bool:
+    thing = cloud.thing()
+    context = ssl.create_default_context(cafile=str(cloud.running.ca))
+    context.load_cert_chain(thing.certificate, thing.private_key)
+    name = thing.name.encode()
+    connect = bytes([16, 12 + len(name)]) + b"\x00\x04MQTT\x04\x02\x00\x3c" + len(name).to_bytes(2, "big") + name
+    with (
+        socket.create_connection((cloud.running.mqtt_host, cloud.running.mqtt_port), timeout=cloud.patience) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        secure.sendall(connect)
+        assert secure.recv(4)[:1] == b"\x20", "a CONNACK"
+        iot_core = cloud.client("iot")
+        (principal,) = iot_core.list_thing_principals(thingName=thing.name)["principals"]
+        iot_core.update_certificate(certificateId=principal.rpartition("/")[2], newStatus="INACTIVE")
+        try:
+            return secure.recv(1) == b""
+        except TimeoutError:
+            return False
+        except (ssl.SSLError, ConnectionError):
+            return True
+
+
 SCENARIOS = [
     ("certificate", a_client_without_a_certificate_is_refused),
     ("loopback", the_broker_is_on_one_address_only),
+    ("revocation", a_session_ends_with_its_certificate),
     ("silence", a_silent_handler_costs_no_wait),
     ("no-body", an_answer_without_a_body_arrives),
     ("unpacking", an_archive_is_unpacked_once),
