@@ -54,6 +54,7 @@ class Device(Model):
     lot: str | None
     gateway: str | None
     roster: tuple[str, ...]
+    revoked_at: datetime | None = None
     assignments: tuple[Assignment, ...]
     version: int
 

@@ -32,6 +32,7 @@ def _shown(device: Device) -> dict[str, Any]:
         "lot": device.lot,
         "gateway": device.gateway,
         "roster": device.roster,
+        "revoked_at": None if device.revoked_at is None else device.revoked_at.isoformat(),
         "assignments": [_assignment(one) for one in device.assignments],
         "version": device.version,
     }

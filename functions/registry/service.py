@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from domain.care_plan import CarePlanBody, PlanVersion, parse_plan
 from domain.enrolment import Assignment, Device, Endpoint, Holding, Subject, missing
-from domain.errors import Fault, LostRace, NotFound, SerialTaken, StaleVersion
+from domain.errors import Fault, GatewayRevoked, LostRace, NotFound, SerialTaken, StaleVersion
 from domain.profile import DeviceProfile
 from domain.request import (
     AssignmentBody,
@@ -250,7 +250,7 @@ def assign(
 ) -> Assignment:
     """Put a device on a subject for a period; asked again, it is the same assignment.
 
-    Raises NotFound, InvalidRequest, AssignmentOverlap.
+    Raises NotFound, InvalidRequest, AssignmentOverlap, GatewayRevoked.
     """
     before = enrolled_device(organisation, serial, registry=registry)
     if registry.subject(organisation, body.subject) is None:
@@ -263,6 +263,8 @@ def assign(
     wanted = body.assignment(before)
     after = before.assign(wanted)
     if after is not before:
+        if before.revoked_at is not None:
+            raise GatewayRevoked("it was revoked, for good: nobody can hold it any more")
         registry.put_assignment(replace(after, version=before.version + 1), wanted)
     return after.assignment(wanted.id)
 

@@ -138,3 +138,15 @@ def test_consent_and_assignments_cover_from_their_beginning() -> None:
     assert not replace(consent, withdrawn_at=day(9)).covers(day(2))
     held = an_assignment(from_at=day(1), to_at=day(3))
     assert [held.covers(day(number)) for number in range(4)] == [False, True, True, False]
+
+
+def test_r14_who_held_a_device_that_is_revoked_no_longer_does() -> None:
+    past = an_assignment(id="past", from_at=NOW - timedelta(days=9), to_at=NOW - timedelta(days=8))
+    present = an_assignment(id="present", from_at=NOW - timedelta(days=7))
+    ends_later = an_assignment(id="later", from_at=NOW - timedelta(days=7), to_at=NOW + timedelta(days=1), slot=2)
+    future = an_assignment(id="future", from_at=NOW + timedelta(days=2))
+    device = a_device(assignments=(past, present, ends_later, future)).revoke(NOW)
+    assert device.revoked_at == NOW
+    assert [one.to_at for one in device.assignments] == [past.to_at, NOW, NOW, future.from_at]
+    assert not any(one.covers(NOW + timedelta(days=days)) for one in device.assignments for days in range(9))
+    assert device.revoke(NOW + timedelta(days=1)) is device

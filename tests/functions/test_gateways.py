@@ -123,11 +123,19 @@ def test_r14_a_revocation_ends_certificates_and_assignments_at_once(
     assert present.to_at == revoked_at
     assert future.to_at == future.from_at, "who would have held it from tomorrow on, never did"
     assert certificates.status == {FIRST: "INACTIVE"}
-    device = wired().registry.device("clinic-a", "BP-1")
-    assert device is not None
-    assert device.revoked_at == revoked_at
+    assert (before.revoked_at, pma.client().device("BP-1").revoked_at) == (None, revoked_at)
     held = [one.to_at for one in wired().registry.holdings("clinic-a", "S-2")]
     assert held == [revoked_at]
+
+
+def test_nobody_can_be_put_on_what_was_revoked(pma: InProcess) -> None:
+    enrol(pma)
+    pma.client().revoke_gateway("BP-1")
+    again = pma.client().assign("BP-1", "S-1", from_at=FROM)
+    assert again.to_at is not None, "what was asked for before is what it was"
+    with pytest.raises(Conflict) as refusal:
+        pma.client().assign("BP-1", "S-1", from_at=datetime.now(UTC) + timedelta(days=9))
+    assert refusal.value.code == "gateway-revoked"
 
 
 def test_a_revoked_gateway_comes_back_by_no_claim(pma: InProcess, certificates: FakeCertificates) -> None:

@@ -114,7 +114,13 @@ def test_what_is_enrolled_is_read_back_as_it_was_said(pma: InProcess) -> None:
     assert subject == SUBJECT | {"id": "S-7F3A", "emergency_text": None, "missing": [], "version": 1}
     _, device, _ = pma.call("GET", D)
     held = {**ASSIGNMENT, "id": assignment}
-    assert device == DEVICE | {"serial": "BP-00017", "roster": [], "assignments": [held], "version": 2}
+    assert device == DEVICE | {
+        "serial": "BP-00017",
+        "roster": [],
+        "revoked_at": None,
+        "assignments": [held],
+        "version": 2,
+    }
     _, plan, _ = pma.call("GET", f"{S}/care-plan")
     assert plan["plan"] == PLAN
 
