@@ -1,4 +1,4 @@
-"""A thing's connection to the broker: MQTT 5 over mTLS, QoS 1. Beside `provisioning`, the only file that touches a network."""
+"""A thing's connection to the broker: MQTT 5 over mTLS, QoS 1. With `provisioning` all that touches a network."""
 
 import heapq
 import random

@@ -44,6 +44,9 @@ def test_up_and_down_are_idempotent_and_leave_nothing(tmp_path: Path) -> None:
         "rule",
     }
     assert len(stack["organisations"]) == 2
+    for part in ("certificate", "private_key"):
+        assert (emulator.ROOT / stack["claim"][part]).read_text().startswith("-----BEGIN")
+    assert stack["claim"]["template"] == "pma-local-devices"
     assert (emulator.ROOT / stack["mqtt"]["ca"]).read_text().startswith("-----BEGIN CERTIFICATE")
     assert [
         address for address in (stack["endpoint_url"], stack["api_url"], stack["mis_url"]) if address not in said
