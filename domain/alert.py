@@ -20,12 +20,14 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from domain.care_plan import RANK, Confirmation, Persistence, Plan, PlanVersion, Rule, Severity
 from domain.enrolment import Subject
 from domain.identity import deterministic_id
 from domain.observation import Observation
+from domain.trend import Place, Point, holds
 
 Stage = Literal["idle", "confirming", "active", "clearing"]
 Signal = Literal[
@@ -71,6 +73,7 @@ CARE_PLAN = "care-plan"
 """The rule of the technical alert that a stored care plan does not read, so that templates judge in its place (R45)."""
 
 _KEPT_ENTRIES = 64
+_KEPT_POINTS = 512
 _COUNTED = 16
 _FORGOTTEN = 30 * 24 * 3600 * 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -140,17 +143,22 @@ _IDLE = Episode()
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All episodes of one subject, by rule id; a rule that stands idle with nothing to remember is absent."""
+    """All episodes of one subject, by rule id; a rule that stands idle with nothing to remember is absent.
+
+    `series` are the points that rules about a run of values look back at, oldest first.
+    """
 
     episodes: Mapping[str, Episode] = field(default_factory=dict)
+    series: Mapping[Place, tuple[Point, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The clock has moved on for a subject; nothing else happened."""
+    """The clock has moved on for a subject. `heard`: when the last reading of a kind arrived, of those that did."""
 
     organisation: str
     subject: str
+    heard: Mapping[str, datetime] = field(default_factory=dict)
 
 
 Event: TypeAlias = Observation | Tick
@@ -186,24 +194,28 @@ def step(state: State, event: Event, plan: Plan | None, now: datetime) -> tuple[
         if isinstance(event, Observation):
             return state, [Decision(event.id, None, None, "idle", "idle", "no-plan")], []
         return state, [], []
-    turn = _Turn(state.episodes, event, plan, _milliseconds(now))
+    turn = _Turn(state, event, plan, _milliseconds(now))
     if isinstance(event, Observation):
         turn.check_plan(event)
+        turn.hear(event)
         turn.read(event)
+    else:
+        turn.miss(event)
     turn.expire()
-    if turn.changed is None:
+    if turn.changed is None and turn.series is state.series:
         return state, turn.decisions, []
     turn.uncover()
-    return State(turn.tidied()), turn.decisions, list(turn.alerts.values())
+    return State(turn.tidied(), turn.series), turn.decisions, list(turn.alerts.values())
 
 
 class _Turn:
     """One step under way. `changed` are the episodes once one has; `alerts` holds one new version of each."""
 
-    __slots__ = ("alerts", "changed", "decisions", "episodes", "event", "now", "plan")
+    __slots__ = ("alerts", "changed", "decisions", "episodes", "event", "now", "plan", "series")
 
-    def __init__(self, episodes: Mapping[str, Episode], event: Event, plan: Plan, now: int) -> None:
-        self.episodes = episodes
+    def __init__(self, state: State, event: Event, plan: Plan, now: int) -> None:
+        self.episodes = state.episodes
+        self.series = state.series
         self.changed: dict[str, Episode] | None = None
         self.event = event
         self.plan = plan
@@ -220,6 +232,26 @@ class _Turn:
             self._end(before, "recovered", self.now, "resolved")
             self._keep(CARE_PLAN, before, _IDLE)
 
+    def miss(self, tick: Tick) -> None:
+        """Raise what has not arrived for too long; a kind that was never heard, since the plan is in force."""
+        local = _moment(self.now).astimezone(self.plan.zone)
+        for rule in self.plan.missing:
+            heard = tick.heard.get(rule.kind, self.plan.since)
+            if heard is None or rule.missing_for is None or rule.id in self.episodes:
+                continue
+            if self.now - _milliseconds(heard) > rule.missing_for and (
+                rule.active is None or rule.active.covers(local)
+            ):
+                self._keep(rule.id, _IDLE, self._technical(rule, str(_milliseconds(heard))))
+
+    def hear(self, observation: Observation) -> None:
+        """Whatever arrives of a kind ends that it was missing, however old or poor: it is the silence that is over."""
+        for rule in self.plan.missing:
+            before = self.episodes.get(rule.id)
+            if rule.kind == observation.kind and before is not None:
+                self._end(before, "recovered", self.now, "resolved")
+                self._keep(rule.id, before, _IDLE)
+
     def read(self, observation: Observation) -> None:
         rules = self.plan.rules.get(observation.kind)
         if rules is None:
@@ -227,18 +259,20 @@ class _Turn:
             return
         at = _milliseconds(observation.measured_at)
         medical = _MEDICAL if observation.device_class == "medical" else 0
-        values, decide = observation.values, self.decisions.append
+        decide = self.decisions.append
         useless: Why | None = None
         if observation.flags or observation.tags:
             useless = _useless(observation)
+        if useless is None and self.plan.kept:
+            self._remember(observation, at)
         for rule in rules:
-            value = values.get(rule.value)
-            if value is None:  # null is no zero, and a rule for another value is another rule (C23)
+            held = self._held(rule, observation, at)
+            if held is None:  # null is no zero, and a rule for another value is another rule (C23)
                 continue
             before = self.episodes.get(rule.id, _IDLE)
-            breached = rule.breached(value)
+            breached, recovered = held
             if useless is None and (breached or before is not _IDLE):
-                verdict = medical | (_BREACH if breached else _RECOVERY if rule.recovered(value) else 0)
+                verdict = medical | (_BREACH if breached else _RECOVERY if recovered else 0)
                 after, why = self._move(rule, before, (at, observation.id, verdict), observation)
                 self._keep(rule.id, before, after)
                 decide(Decision(observation.id, rule.id, rule.plan_version, before.stage, after.stage, why))
@@ -246,6 +280,33 @@ class _Turn:
                 stage = before.stage
                 why = useless or "within-limits"
                 decide(Decision(observation.id, rule.id, rule.plan_version, stage, stage, why))
+
+    def _held(self, rule: Rule, observation: Observation, at: int) -> tuple[bool, bool] | None:
+        """Whether the rule is breached, and whether it has recovered; None if the reading says nothing of it."""
+        if rule.condition is None:
+            value = observation.values.get(rule.value)
+            return None if value is None else (rule.breached(value), rule.recovered(value))
+        if all(observation.values.get(value) is None for kind, value in rule.places if kind == observation.kind):
+            return None
+        held = holds(rule.condition, self.series, at, self.plan.zone)
+        return held is True, held is False
+
+    def _remember(self, observation: Observation, at: int) -> None:
+        """Put the reading's values among the points that rules look back at, once each, and forget what none needs."""
+        changed: dict[Place, tuple[Point, ...]] = {}
+        for name, value in observation.values.items():
+            place = observation.kind, name
+            known = self.series.get(place, ())
+            if place not in self.plan.kept or any(point[:2] == (at, observation.id) for point in known):
+                continue
+            points = sorted((*known, (at, observation.id, value)))
+            oldest = points[-1][0] - self.plan.kept[place]
+            kept = tuple(point for point in points if point[0] >= oldest)[-_KEPT_POINTS:]
+            if kept != known:
+                changed[place] = kept
+        if changed:
+            needed = {place: points for place, points in self.series.items() if place in self.plan.kept}
+            self.series = needed | changed
 
     def expire(self) -> None:
         """What was to be measured again and was not in time is taken for true; unasked, it lapses."""
@@ -471,31 +532,36 @@ class _Turn:
         )
 
     def _unreadable(self, observation: Observation, plan_version: str) -> Episode:
-        at = _milliseconds(observation.measured_at), observation.id
-        return self._show(
-            Episode(stage="active", opened=at, last=at, counted=at[1:], severity="warning", plan_version=plan_version),
-            Alert(
-                id=self._id(CARE_PLAN, observation.id),
-                version=1,
-                organisation=self.event.organisation,
-                subject=self.event.subject,
-                rule=CARE_PLAN,
-                kind=observation.kind,
-                value=CARE_PLAN,
-                family=CARE_PLAN,
-                severity="warning",
-                category="technical",
-                state="active",
-                outcome=None,
-                raised_at=_moment(self.now),
-                resolved_at=None,
-                observation=observation.id,
-                observations=at[1:],
-                plan_version=plan_version,
-            ),
-            "raised",
-            ("doctor", "duty"),
+        about = Rule(CARE_PLAN, observation.kind, CARE_PLAN, "warning", CARE_PLAN, plan_version, fresh_for=0)
+        return self._technical(about, observation.id, (observation.id,), ("doctor", "duty"))
+
+    def _technical(
+        self, rule: Rule, cause: str, observations: tuple[str, ...] = (), tell: tuple[str, ...] | None = None
+    ) -> Episode:
+        """An episode about our machinery or the subject's silence. `cause` tells this one from others of the rule."""
+        at = self.now, cause
+        version, severity = rule.plan_version, rule.severity
+        alert = Alert(
+            id=self._id(rule.id, cause),
+            version=1,
+            organisation=self.event.organisation,
+            subject=self.event.subject,
+            rule=rule.id,
+            kind=rule.kind,
+            value=rule.value,
+            family=rule.family,
+            severity=severity,
+            category="technical",
+            state="active",
+            outcome=None,
+            raised_at=_moment(self.now),
+            resolved_at=None,
+            observation=observations[0] if observations else "",
+            observations=observations,
+            plan_version=version,
         )
+        opened = Episode("active", (), at, at, counted=observations, severity=severity, plan_version=version)
+        return self._show(opened, alert, "raised", self.plan.told_first if tell is None else tell)
 
     def _publish(self, episode: Episode, told: Told | None, **changes: Any) -> Episode:
         """A new version of an episode's alert: one a step, however much happens in it."""
@@ -624,7 +690,13 @@ def dump(state: State) -> str:
         rule: {name: _plain(value) for name, value in _facts(episode).items() if value != getattr(_IDLE, name)}
         for rule, episode in state.episodes.items()
     }
-    return json.dumps({"v": STATE_FORMAT, "episodes": episodes}, separators=(",", ":"))
+    stored: dict[str, Any] = {"v": STATE_FORMAT, "episodes": episodes}
+    if state.series:
+        stored["series"] = {
+            "/".join(place): [(at, name, str(value)) for at, name, value in points]
+            for place, points in state.series.items()
+        }
+    return json.dumps(stored, separators=(",", ":"))
 
 
 def load(text: str) -> State:
@@ -632,7 +704,19 @@ def load(text: str) -> State:
     stored = json.loads(text)
     if stored["v"] != STATE_FORMAT:
         raise ValueError(f"state of format {stored['v']}: this engine reads {STATE_FORMAT}")
-    return State({rule: _episode(facts) for rule, facts in stored["episodes"].items()})
+    return State(
+        {rule: _episode(facts) for rule, facts in stored["episodes"].items()},
+        {_place(name): _points(points) for name, points in stored.get("series", {}).items()},
+    )
+
+
+def _place(name: str) -> Place:
+    kind, _, value = name.partition("/")
+    return kind, value
+
+
+def _points(stored: list[list[Any]]) -> tuple[Point, ...]:
+    return tuple((at, name, Decimal(value)) for at, name, value in stored)
 
 
 def _facts(episode: Episode) -> dict[str, Any]:

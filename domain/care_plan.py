@@ -8,7 +8,7 @@ import json
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
@@ -22,6 +22,7 @@ from domain.codes import KINDS, ValueType
 from domain.enrolment import Subject
 from domain.errors import BadUnit, Fault, InvalidRequest
 from domain.request import Body, Moment, read, refuse
+from domain.trend import Branch, Form, Leaf, Level, Mean, Node, OffBaseline, Place, Projection, Rise, Slope, leaves
 
 Severity = Literal["info", "warning", "critical"]
 Role = Literal["patient", "doctor", "duty", "head"]
@@ -55,8 +56,16 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 """A form as `compare(bound, value)`."""
 
 _DIRECTION = {"at_or_above": "high", "above": "high", "at_or_below": "low", "below": "low", "outside": "outside"}
-EVALUATED = tuple(_DIRECTION)
-"""The forms of `when` that the engine runs; a plan with any other is refused rather than left unwatched."""
+"""The forms that a single value answers."""
+
+_TRENDS = {
+    "rate_above": "rising", "rate_below": "falling", "change_above": "rising", "average_at_or_above": "high",
+    "deviates": "off-baseline", "forecast_above": "rising", "forecast_below": "falling",
+}  # fmt: skip
+"""The forms that a run of values answers."""
+
+_BRANCHES = {"all_of": "all", "any_of": "any", "not": "not"}
+_PER = {"/s": 1_000, "/min": 60_000, "/h": 3_600_000, "/d": 86_400_000}
 
 _DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _PERIOD = re.compile(r"P(?!$)(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
@@ -321,6 +330,10 @@ class ProgrammeBody(TemplateBody):
     sources: tuple[str, ...]
 
 
+def _never(_: Decimal) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Persistence:
     """Either milliseconds, or `readings` of the last `of`."""
@@ -339,7 +352,11 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """A rule as the engine runs it: bounds are canonical, periods are milliseconds."""
+    """A rule as the engine runs it: bounds are canonical, periods are milliseconds.
+
+    One value answers `breached` and `recovered`; a `condition` is answered by what was measured before as well, of all
+    `places`, of which `kind` and `value` are the first. `missing_for`: how long nothing of the kind may arrive.
+    """
 
     id: str
     kind: str
@@ -348,12 +365,15 @@ class Rule:
     family: str
     plan_version: str
     fresh_for: int
-    breached: Callable[[Decimal], bool]
-    recovered: Callable[[Decimal], bool]
+    breached: Callable[[Decimal], bool] = _never
+    recovered: Callable[[Decimal], bool] = _never
     clear_for: int = 0
     persist: Persistence | None = None
     confirm: Confirmation | None = None
     active: ActiveHours | None = None
+    condition: Node | None = None
+    places: frozenset[Place] = frozenset()
+    missing_for: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -391,7 +411,9 @@ class PlanVersion:
 class Plan:
     """What judges a subject's readings at one time. `rules` of a kind stand most severe first.
 
-    `unreadable` is the version of the subject's own plan that does not read, so that templates judge in its place.
+    `kept` says how far back (milliseconds) each series has to be known, `missing` are the rules about what does not
+    arrive. `unreadable` is the version of the subject's own plan that does not read, so that templates judge in its
+    place.
     """
 
     rules: Mapping[str, tuple[Rule, ...]]
@@ -401,6 +423,9 @@ class Plan:
     escalation: tuple[Tier, ...] = ()
     quiet_hours: Hours | None = None
     schedule: tuple[Measurement, ...] = ()
+    kept: Mapping[Place, int] = field(default_factory=dict)
+    missing: tuple[Rule, ...] = ()
+    since: datetime | None = None
     unreadable: str | None = None
 
 
@@ -435,7 +460,7 @@ def plan_for(
     if in_force is not None:
         own = _stored(in_force.document, str(in_force.version))
         if own is not None:
-            return _gather((own,), zone)
+            return _gather((own,), zone, since=in_force.effective_from)
     templates = tuple(programmes[name].plan for name in subject.programmes if name in programmes)
     if templates or in_force is not None:
         return _gather(templates, zone, unreadable=None if in_force is None else str(in_force.version))
@@ -451,16 +476,23 @@ def _stored(document: str, label: str) -> CarePlan | None:
 
 
 @lru_cache(maxsize=1024)
-def _gather(plans: tuple[CarePlan, ...], zone: ZoneInfo, *, unreadable: str | None = None) -> Plan:
+def _gather(
+    plans: tuple[CarePlan, ...], zone: ZoneInfo, *, since: datetime | None = None, unreadable: str | None = None
+) -> Plan:
     """One plan of several templates: of rules with the same id, and of the rest, the first programme's count."""
     rules: dict[str, Rule] = {}
     for plan in plans:
         for rule in plan.rules:
             rules.setdefault(rule.id, rule)
     by_kind: dict[str, list[Rule]] = {}
+    kept: dict[Place, int] = {}
     ranked = sorted(rules.values(), key=lambda one: -RANK[one.severity])
     for rule in ranked:
-        by_kind.setdefault(rule.kind, []).append(rule)
+        kinds = {kind for kind, _ in rule.places} or {rule.kind}
+        for kind in kinds if rule.missing_for is None else ():
+            by_kind.setdefault(kind, []).append(rule)
+        for leaf in leaves(rule.condition) if rule.condition else ():
+            kept[leaf.place] = max(kept.get(leaf.place, 0), leaf.test.over + leaf.fresh_for + rule.fresh_for)
     first = plans[0] if plans else CarePlan((), (), None, ())
     at_once = (role for tier in first.escalation if not tier.after for role in tier.to)
     return Plan(
@@ -471,6 +503,9 @@ def _gather(plans: tuple[CarePlan, ...], zone: ZoneInfo, *, unreadable: str | No
         escalation=first.escalation,
         quiet_hours=first.quiet_hours,
         schedule=first.schedule,
+        kept=kept,
+        missing=tuple(rule for rule in ranked if rule.missing_for is not None),
+        since=since,
         unreadable=unreadable,
     )
 
@@ -504,57 +539,125 @@ def _faults(body: TemplateBody) -> Iterator[Fault]:
 
 def _rule_faults(rule: RuleBody, at: str) -> Iterator[Fault]:
     (form,) = rule.when.forms()
-    if form not in EVALUATED:
-        supported = ", ".join(EVALUATED)
-        yield Fault(f"{at}/when", f"rule {rule.id}: {form} is not evaluated yet, so it would go unwatched: {supported}")
+    if form == "missing_for":
+        yield from _missing_faults(rule, at)
         return
+    found = list(_condition_faults(rule.when, rule.kind, rule.value, at, f"{at}/when"))
+    found += _clear_faults(rule, form, at) if not found else ()
+    yield from found
+    if found:
+        return
+    if rule.confirm is not None and rule.confirm.ask_again and _no_time_to_ask(rule, form):
+        yield Fault(f"{at}/confirm/ask_again", "fetal heart rate and glucose under 3.0 mmol/L alert at once, unasked")
+    if rule.severity == "critical" and "forecast" in form:
+        yield Fault(f"{at}/severity", "what is only foreseen is at most a warning")
+
+
+def _missing_faults(rule: RuleBody, at: str) -> Iterator[Fault]:
     if rule.kind not in KINDS:
         yield Fault(f"{at}/kind", f"one of {', '.join(KINDS)}")
+    for name in ("value", "confirm", "clear", "persist", "fresh_for"):
+        if getattr(rule, name) is not None:
+            yield Fault(f"{at}/{name}", "it goes with what was measured, and missing_for with what was not")
+
+
+def _condition_faults(when: When, kind: str | None, value: str | None, at: str, pointer: str) -> Iterator[Fault]:
+    """`at` is where kind and value stand, `pointer` where the form does."""
+    (form,) = when.forms()
+    if form in _BRANCHES:
+        if kind is not None or value is not None:
+            yield Fault(f"{at}/{'kind' if kind is not None else 'value'}", f"each condition of {form} names its own")
+        for index, part in enumerate(_parts(when, form)):
+            inner = f"{pointer}/{form}" if form == "not" else f"{pointer}/{form}/{index}"
+            yield from _condition_faults(part, part.kind, part.value, inner, inner)
         return
-    known = KINDS[rule.kind].values
-    if rule.value not in known:
+    if form == "missing_for":
+        yield Fault(pointer, "missing_for stands by itself: what did not arrive is no measurement to combine")
+        return
+    if kind not in KINDS:
+        yield Fault(f"{at}/kind", f"one of {', '.join(KINDS)}")
+        return
+    known = KINDS[kind].values
+    if value not in known:
         yield Fault(f"{at}/value", f"one of {', '.join(known)}")
         return
-    measured = known[rule.value]
-    wrong = False
-    for pointer, bound, unit in _bounds(rule, form):
-        fault = _bound_fault(f"{at}{pointer}", bound, unit, measured)
-        if fault is not None:
-            wrong = True
-            yield fault
-    if wrong:
+    yield from _form_faults(getattr(when, form), form, f"{pointer}/{form}", known[value])
+
+
+def _form_faults(given: Any, form: str, pointer: str, measured: ValueType) -> Iterator[Fault]:
+    match form:
+        case "outside":
+            ends = [(f"{pointer}/{end}", getattr(given, end)) for end in ("low", "high")]
+            yield from _bound_faults([(at, end) for at, end in ends if end is not None], given.unit, measured)
+        case "deviates":
+            if given.mad <= 0:
+                yield Fault(f"{pointer}/mad", "more than zero")
+        case "rate_above" | "rate_below":
+            if _per(given, measured.unit) is None:
+                yield Fault(
+                    f"{pointer}/unit", f"a UCUM unit that converts to {measured.unit}, or that per /min, /h, /d"
+                )
+        case "change_above":
+            if _converted(given.value, given.unit, measured.unit) is None:
+                yield Fault(f"{pointer}/unit", f"a UCUM unit that converts to {measured.unit}")
+            elif given.value <= 0:
+                yield Fault(f"{pointer}/value", "more than zero")
+        case _:
+            yield from _bound_faults([(f"{pointer}/value", given.value)], given.unit, measured)
+
+
+def _clear_faults(rule: RuleBody, form: str, at: str) -> Iterator[Fault]:
+    bounds = rule.clear.bounds() if rule.clear else []
+    if bounds and form not in _DIRECTION:
+        yield Fault(f"{at}/clear", f"{form} recovers when it no longer holds: only for may be given")
         return
-    if _never_clears(rule, form, measured.unit):
+    if not bounds:
+        return
+    measured = KINDS[str(rule.kind)].values[str(rule.value)]
+    found = [
+        fault
+        for name, bound in bounds
+        for fault in _bound_faults([(f"{at}/clear/{name}/value", bound.value)], bound.unit, measured)
+    ]
+    yield from found
+    if not found and _never_clears(rule, form, measured.unit):
         yield Fault(f"{at}/clear", "recovery begins where the rule is no longer breached, on the side of health")
-    if rule.confirm is not None and rule.confirm.ask_again and _no_time_to_ask(rule, form, measured.unit):
-        yield Fault(f"{at}/confirm/ask_again", "fetal heart rate and glucose under 3.0 mmol/L alert at once, unasked")
 
 
-def _bounds(rule: RuleBody, form: str) -> Iterator[tuple[str, Decimal, str]]:
-    """`(pointer, bound, unit)` of each bound of a rule."""
-    when: Any = getattr(rule.when, form)
-    if form == "outside":
-        yield from (
-            (f"/when/outside/{end}", value, when.unit)
-            for end in ("low", "high")
-            if (value := getattr(when, end)) is not None
-        )
-    else:
-        yield f"/when/{form}/value", when.value, when.unit
-    for name, bound in rule.clear.bounds() if rule.clear else ():
-        yield f"/clear/{name}/value", bound.value, bound.unit
+def _bound_faults(bounds: Sequence[tuple[str, Decimal]], unit: str, measured: ValueType) -> Iterator[Fault]:
+    for pointer, bound in bounds:
+        canonical = _converted(bound, unit, measured.unit)
+        if canonical is None:
+            yield Fault(f"{pointer.rpartition('/')[0]}/unit", f"a UCUM unit that converts to {measured.unit}")
+        elif not measured.low <= canonical <= measured.high:
+            plausible = f"plausible are {measured.low} to {measured.high} {measured.unit}"
+            yield Fault(pointer, f"no reading can reach it: {plausible}")
 
 
-def _bound_fault(pointer: str, bound: Decimal, unit: str, measured: ValueType) -> Fault | None:
+def _converted(value: Decimal, unit: str, canonical: str) -> Decimal | None:
     try:
-        canonical = units.convert(bound, unit, measured.unit)
+        return units.convert(value, unit, canonical)
     except BadUnit:
-        return Fault(f"{pointer.rpartition('/')[0]}/unit", f"a UCUM unit that converts to {measured.unit}")
-    if not measured.low <= canonical <= measured.high:
-        return Fault(
-            pointer, f"no reading can reach it: plausible are {measured.low} to {measured.high} {measured.unit}"
-        )
-    return None
+        return None
+
+
+def _per(given: OverTime, unit: str) -> Decimal | None:
+    """The bound of a rate as the change over the whole window: `2 mg/dL/min` over PT15M is 30 mg/dL."""
+    plain = _converted(given.value, given.unit, unit)
+    if plain is not None:
+        return plain
+    base, _, per = given.unit.rpartition("/")
+    converted = _converted(given.value, base, unit)
+    if converted is None or f"/{per}" not in _PER:
+        return None
+    return converted * _milliseconds(given.over) / _PER[f"/{per}"]
+
+
+def _parts(when: When, form: str) -> tuple[Condition, ...]:
+    if form != "not":
+        return tuple(getattr(when, form))
+    assert when.not_ is not None  # noqa: S101 - `form` names it
+    return (when.not_,)
 
 
 def _never_clears(rule: RuleBody, form: str, unit: str) -> bool:
@@ -569,36 +672,28 @@ def _never_clears(rule: RuleBody, form: str, unit: str) -> bool:
     return beyond or _DIRECTION[name] == _DIRECTION[form]
 
 
-def _no_time_to_ask(rule: RuleBody, form: str, unit: str) -> bool:
+def _no_time_to_ask(rule: RuleBody, form: str) -> bool:
     if rule.kind == "fetal-heart-rate":
         return True
-    if rule.value != "glucose" or _DIRECTION[form] != "low":
+    if rule.value != "glucose" or _DIRECTION.get(form) != "low":
         return False
     bound: Bound = getattr(rule.when, form)
-    return units.convert(bound.value, bound.unit, unit) <= _NO_TIME_TO_ASK
+    return units.convert(bound.value, bound.unit, KINDS[str(rule.kind)].values["glucose"].unit) <= _NO_TIME_TO_ASK
 
 
 def _rule(body: RuleBody, label: str) -> Rule:
     """`body`, found to be without fault, as the engine runs it."""
     (form,) = body.when.forms()
-    kind, value = str(body.kind), str(body.value)
-    unit = KINDS[kind].values[value].unit
-    breached = _breach(body.when, form, unit)
-    recovery = [
-        partial(_COMPARE[name], units.convert(bound.value, bound.unit, unit))
-        for name, bound in (body.clear.bounds() if body.clear else ())
-    ]
     persist = body.persist
-    return Rule(
+    confirm = body.confirm
+    rule = Rule(
         id=body.id,
-        kind=kind,
-        value=value,
+        kind=str(body.kind),
+        value=str(body.value),
         severity=body.severity,
-        family=body.family or f"{kind}/{value}/{_DIRECTION[form]}",
+        family=body.family or body.id,
         plan_version=label,
-        fresh_for=_milliseconds(body.fresh_for or FRESH_FOR[kind]),
-        breached=breached,
-        recovered=recovery[0] if recovery else lambda measured: not breached(measured),
+        fresh_for=0,
         clear_for=_milliseconds(body.clear.for_) if body.clear and body.clear.for_ else 0,
         persist=None
         if persist is None
@@ -606,10 +701,72 @@ def _rule(body: RuleBody, label: str) -> Rule:
         if persist.for_
         else Persistence(readings=persist.readings or 0, of=persist.of or persist.readings or 0),
         confirm=None
-        if body.confirm is None
-        else Confirmation(body.confirm.readings, _milliseconds(body.confirm.within), body.confirm.ask_again),
+        if confirm is None
+        else Confirmation(confirm.readings, _milliseconds(confirm.within), confirm.ask_again),
         active=body.active,
     )
+    if form == "missing_for":
+        assert body.when.missing_for is not None  # noqa: S101 - `form` names it
+        return replace(rule, value=form, missing_for=_milliseconds(body.when.missing_for))
+    if form in _DIRECTION:
+        return _of_one_value(rule, body, form)
+    condition = _node(body.when, body.kind, body.value)
+    places = [leaf.place for leaf in leaves(condition)]
+    kind, value = places[0]
+    return replace(
+        rule,
+        kind=kind,
+        value=value,
+        family=body.family or (body.id if form in _BRANCHES else f"{kind}/{value}/{_TRENDS[form]}"),
+        fresh_for=_milliseconds(body.fresh_for or min(FRESH_FOR[kind] for kind, _ in places)),
+        condition=condition,
+        places=frozenset(places),
+    )
+
+
+def _of_one_value(rule: Rule, body: RuleBody, form: str) -> Rule:
+    unit = KINDS[rule.kind].values[rule.value].unit
+    breached = _breach(body.when, form, unit)
+    recovery = [
+        partial(_COMPARE[name], units.convert(bound.value, bound.unit, unit))
+        for name, bound in (body.clear.bounds() if body.clear else ())
+    ]
+    return replace(
+        rule,
+        family=body.family or f"{rule.kind}/{rule.value}/{_DIRECTION[form]}",
+        fresh_for=_milliseconds(body.fresh_for or FRESH_FOR[rule.kind]),
+        breached=breached,
+        recovered=recovery[0] if recovery else lambda measured: not breached(measured),
+    )
+
+
+def _node(when: When, kind: str | None, value: str | None) -> Node:
+    (form,) = when.forms()
+    if form in _BRANCHES:
+        return Branch(_BRANCHES[form], tuple(_node(part, part.kind, part.value) for part in _parts(when, form)))
+    place = str(kind), str(value)
+    return Leaf(place, _test(when, form, KINDS[place[0]].values[place[1]].unit), _milliseconds(FRESH_FOR[place[0]]))
+
+
+def _test(when: When, form: str, unit: str) -> Form:
+    given: Any = getattr(when, form)
+    if form in _DIRECTION:
+        return Level(_breach(when, form, unit))
+    match form:
+        case "rate_above" | "rate_below":
+            bound = _per(given, unit)
+            assert bound is not None  # noqa: S101 - a plan whose units do not convert was refused
+            return Slope(bound, _milliseconds(given.over), rising=form == "rate_above")
+        case "change_above":
+            return Rise(units.convert(given.value, given.unit, unit), _milliseconds(given.over))
+        case "average_at_or_above":
+            bound = units.convert(given.value, given.unit, unit)
+            return Mean(bound, _milliseconds(given.over), drop_first_day=given.drop_first_day)
+        case "deviates":
+            return OffBaseline(given.mad, _milliseconds(given.over))
+        case _:
+            bound = units.convert(given.value, given.unit, unit)
+            return Projection(bound, _milliseconds(given.within), rising=form == "forecast_above")
 
 
 def _breach(when: When, form: str, unit: str) -> Callable[[Decimal], bool]:

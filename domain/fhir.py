@@ -262,5 +262,5 @@ def _flag(alert: Alert, shown: Container[str]) -> Json:
 
 
 def raising(alert: Alert) -> tuple[str, ...]:
-    """The ids of the observations that an alert's Flag carries: the one that raised it first."""
-    return tuple(dict.fromkeys((alert.observation, *alert.observations)))
+    """The ids of the observations that an alert's Flag carries: the one that raised it first. Silence has none."""
+    return tuple(dict.fromkeys(one for one in (alert.observation, *alert.observations) if one))

@@ -220,11 +220,11 @@ class Ingest:
         """Put circumstances beside their measurement. One that is not there yet is waited for once, in the second
         inbox: the two came as messages of their own."""
         for one in judged:
-            found = [(self._measurement(one, context), context) for context in one.contexts]
-            if all(key is not None for key, _ in found):
+            measured = [(self._measurement(one, context), context) for context in one.contexts]
+            found = [(key, context) for key, context in measured if key is not None]
+            if len(found) == len(measured):
                 for key, context in found:
-                    if key is not None:
-                        self.observations.add_context(key, context.context)
+                    self.observations.add_context(key, context.context)
                 yield one
             elif first_inbox:
                 refused = self.backlog.put([one.opened.arrival], after=WAIT_FOR_MEASUREMENT)

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from domain.care_plan import CarePlanBody, PlanVersion, parse_plan
+from domain.care_plan import CarePlan, CarePlanBody, PlanVersion, parse_plan
 from domain.enrolment import Assignment, Device, Endpoint, Holding, Subject, missing
 from domain.errors import Fault, GatewayRevoked, LostRace, NotFound, SerialTaken, StaleVersion
 from domain.profile import DeviceProfile
@@ -144,6 +144,17 @@ def put_contacts(organisation: str, token: str, body: ContactsBody, *, registry:
     vault.seal(organisation, token, body.contacts())
 
 
+def check_watched(plan: CarePlan) -> None:
+    """Raises InvalidRequest for rules about silence: until `watch` runs, no clock would ever ask for them (P10)."""
+    refuse(
+        *(
+            Fault(f"/rules/{index}/when", f"rule {rule.id}: missing_for is not watched by this release")
+            for index, rule in enumerate(plan.rules)
+            if rule.missing_for is not None
+        )
+    )
+
+
 @persistent
 def put_care_plan(
     organisation: str,
@@ -160,7 +171,7 @@ def put_care_plan(
     Raises NotFound, InvalidRequest, StaleVersion.
     """
     enrolled_subject(organisation, token, registry=registry)
-    parse_plan(document)
+    check_watched(parse_plan(document))
     body = read(CarePlanBody, document)
     before = plans.newest(organisation, token)
     text = json.dumps(json.loads(document), ensure_ascii=False, separators=(",", ":"))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from domain.care_plan import CarePlan, PlanVersion, Programme, Rule, parse_plan, parse_programme, plan_for
 from domain.errors import InvalidRequest
+from domain.trend import Leaf, Slope
 from tests.builders import NOW, a_care_plan, a_plan_version, a_rule, a_subject
 
 BOUND = {"value": 180, "unit": "mm[Hg]"}
@@ -304,29 +305,149 @@ def test_every_fault_is_listed_at_once() -> None:
     }
 
 
+KG = {"kind": "weight", "value": "weight"}
+HEAVY = KG | {"above": {"value": 90, "unit": "kg"}}
+FAST = {"kind": "heart-rate", "value": "rate", "above": {"value": 100, "unit": "/min"}}
+FORMS: dict[str, dict[str, Any]] = {
+    "rate_above": KG | {"when": {"rate_above": {"value": 2, "unit": "kg", "over": "P3D"}}},
+    "rate_below": KG | {"when": {"rate_below": {"value": -1, "unit": "kg/d", "over": "P3D"}}},
+    "change_above": KG | {"when": {"change_above": {"value": 2, "unit": "kg", "over": "P3D"}}},
+    "average_at_or_above": {
+        "when": {"average_at_or_above": {"value": 135, "unit": "mm[Hg]", "over": "P7D", "drop_first_day": True}}
+    },
+    "deviates": KG | {"when": {"deviates": {"mad": 3, "over": "P14D"}}},
+    "forecast_above": KG | {"when": {"forecast_above": {"value": 90, "unit": "kg", "within": "P7D"}}},
+    "forecast_below": KG | {"when": {"forecast_below": {"value": 60, "unit": "kg", "within": "P7D"}}},
+    "all_of": {"kind": None, "value": None, "when": {"all_of": [HEAVY, {"kind": None, "not": FAST}]}},
+    "any_of": {"kind": None, "value": None, "when": {"any_of": [HEAVY, FAST]}},
+    "not": {"kind": None, "value": None, "when": {"not": HEAVY}},
+    "missing_for": KG | {"value": None, "when": {"missing_for": "P2D"}},
+}
+
+
+def a_rule_of(form: str, **changes: Any) -> dict[str, Any]:
+    facts = a_rule(severity="warning") | FORMS[form] | changes
+    return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_the_contract_is_run(form: str) -> None:
+    rule = rule_of(parse_plan(a_care_plan(a_rule_of(form))))
+    assert (rule.condition is None) == (form == "missing_for")
+    assert not rule.breached(Decimal(10**6))  # no single value answers it
+    assert rule.missing_for == (2 * 24 * 3600 * 1000 if form == "missing_for" else None)
+
+
 @pytest.mark.parametrize(
-    "when",
+    ("form", "family", "kind", "value"),
     [
-        {"rate_above": {"value": 2, "unit": "kg", "over": "P3D"}},
-        {"rate_below": {"value": 2, "unit": "kg", "over": "P3D"}},
-        {"missing_for": "P1D"},
-        {"change_above": {"value": 2, "unit": "kg", "over": "P3D"}},
-        {"average_at_or_above": {"value": 135, "unit": "mm[Hg]", "over": "P7D", "drop_first_day": True}},
-        {"deviates": {"mad": 3, "over": "P14D"}},
-        {"forecast_above": {"value": 14, "unit": "mmol/L", "within": "PT30M"}},
-        {"forecast_below": {"value": 3, "unit": "mmol/L", "within": "PT30M"}},
-        {"all_of": [{"kind": "weight", "value": "weight", "above": {"value": 90, "unit": "kg"}}]},
-        {"any_of": [{"kind": "weight", "value": "weight", "above": {"value": 90, "unit": "kg"}}]},
-        {"not": {"kind": "weight", "value": "weight", "above": {"value": 90, "unit": "kg"}}},
+        ("rate_above", "weight/weight/rising", "weight", "weight"),
+        ("forecast_below", "weight/weight/falling", "weight", "weight"),
+        ("any_of", "sbp-crisis", "weight", "weight"),
+        ("missing_for", "sbp-crisis", "weight", "missing_for"),
     ],
-    ids=lambda when: next(iter(when)),
 )
-def test_a_form_that_would_go_unwatched_is_refused_by_name(when: dict[str, Any]) -> None:
-    (form,) = when
-    found = faults(a_care_plan(a_rule(when=when)))
-    assert list(found) == ["/rules/0/when"]
-    assert f"rule sbp-crisis: {form} is not evaluated yet" in found["/rules/0/when"]
-    assert "at_or_above, above, at_or_below, below, outside" in found["/rules/0/when"]
+def test_a_family_is_kind_value_and_direction_or_the_rule_itself(form: str, family: str, kind: str, value: str) -> None:
+    rule = rule_of(parse_plan(a_care_plan(a_rule_of(form))))
+    assert (rule.family, rule.kind, rule.value) == (family, kind, value)
+
+
+def test_a_rule_of_several_kinds_hears_them_all_and_keeps_what_each_looks_back_at() -> None:
+    plan = plan_for(a_subject(), [a_plan_version(a_rule_of("any_of"), a_rule_of("rate_above", id="gain"))], {}, NOW)
+    assert plan is not None
+    assert {kind: [rule.id for rule in rules] for kind, rules in plan.rules.items()} == {
+        "weight": ["sbp-crisis", "gain"],
+        "heart-rate": ["sbp-crisis"],
+    }
+    days = {place: timedelta(milliseconds=kept) for place, kept in plan.kept.items()}
+    assert days == {
+        ("weight", "weight"): timedelta(days=5),
+        ("heart-rate", "rate"): timedelta(hours=4),
+    }
+
+
+def test_a_rule_about_silence_hears_no_reading() -> None:
+    plan = plan_for(a_subject(), [a_plan_version(a_rule_of("missing_for"))], {}, NOW)
+    assert plan is not None
+    assert plan.rules == {}
+    assert [rule.id for rule in plan.missing] == ["sbp-crisis"]
+    assert plan.since == datetime.fromisoformat("2026-11-01T00:00:00+04:00")
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "rises_by"),
+    [("mmol/L", 3, "3"), ("mg/dL/min", 2, "1.665"), ("mmol/L/h", 12, "3")],
+)
+def test_a_rate_is_over_its_window_or_per_time(unit: str, value: float, rises_by: str) -> None:
+    rule = a_rule_of("rate_above", kind="cgm", value="glucose")
+    rule["when"] = {"rate_above": {"value": value, "unit": unit, "over": "PT15M"}}
+    condition = rule_of(parse_plan(a_care_plan(rule))).condition
+    assert isinstance(condition, Leaf)
+    assert isinstance(condition.test, Slope)
+    assert abs(condition.test.bound - Decimal(rises_by)) < Decimal("0.001")
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "says"),
+    [
+        (
+            a_rule_of("rate_above", when={"rate_above": {"value": 2, "unit": "cm", "over": "P3D"}}),
+            "rate_above/unit",
+            "kg",
+        ),
+        (
+            a_rule_of("rate_above", when={"rate_above": {"value": 2, "unit": "kg/m", "over": "P3D"}}),
+            "rate_above/unit",
+            "or that per /min, /h, /d",
+        ),
+        (
+            a_rule_of("change_above", when={"change_above": {"value": 2, "unit": "s", "over": "P3D"}}),
+            "change_above/unit",
+            "converts to kg",
+        ),
+        (
+            a_rule_of("change_above", when={"change_above": {"value": 0, "unit": "kg", "over": "P3D"}}),
+            "change_above/value",
+            "more than zero",
+        ),
+        (a_rule_of("deviates", when={"deviates": {"mad": 0, "over": "P14D"}}), "deviates/mad", "more than zero"),
+        (
+            a_rule_of(
+                "average_at_or_above", when={"average_at_or_above": {"value": 900, "unit": "mm[Hg]", "over": "P7D"}}
+            ),
+            "average_at_or_above/value",
+            "no reading can reach it",
+        ),
+        (a_rule_of("any_of", when={"any_of": [FAST, KG | {"missing_for": "P1D"}]}), "any_of/1", "by itself"),
+        (a_rule_of("any_of", when={"any_of": [FAST | {"kind": "mood"}]}), "any_of/0/kind", "one of"),
+        (a_rule_of("not", when={"not": FAST | {"value": "mood"}}), "not/value", "one of"),
+    ],
+)
+def test_a_form_that_makes_no_sense_is_refused_where_it_stands(rule: dict[str, Any], field: str, says: str) -> None:
+    found = faults(a_care_plan(rule))
+    assert list(found) == [f"/rules/0/when/{field}"]
+    assert says in found[f"/rules/0/when/{field}"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "says"),
+    [
+        (a_rule_of("any_of", kind="weight"), "kind", "each condition of any_of names its own"),
+        (a_rule_of("any_of", value="weight"), "value", "each condition of any_of names its own"),
+        (a_rule_of("forecast_above", severity="critical"), "severity", "at most a warning"),
+        (a_rule_of("rate_above", clear={"below": {"value": 90, "unit": "kg"}}), "clear", "no longer holds"),
+        (a_rule_of("missing_for", kind="mood"), "kind", "one of"),
+        (a_rule_of("missing_for", persist={"readings": 2}), "persist", "what was not"),
+    ],
+)
+def test_a_rule_whose_parts_do_not_go_together_is_refused(rule: dict[str, Any], field: str, says: str) -> None:
+    found = faults(a_care_plan(rule))
+    assert list(found) == [f"/rules/0/{field}"]
+    assert says in found[f"/rules/0/{field}"]
+
+
+def test_a_trend_may_have_to_be_over_for_a_while() -> None:
+    assert rule_of(parse_plan(a_care_plan(a_rule_of("rate_above", clear={"for": "P1D"})))).clear_for == 24 * 3600 * 1000
 
 
 @pytest.mark.parametrize(

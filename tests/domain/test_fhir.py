@@ -266,6 +266,11 @@ def test_a_flag_has_the_priority_of_its_severity(severity: str, code: str) -> No
     }
 
 
+def test_a_flag_about_silence_carries_no_reading() -> None:
+    (flag,) = rendered(alerts=[an_alert(observation="", observations=(), category="technical")])
+    assert extension(flag, f"{HL7}/flag-detail") == []
+
+
 def test_a_flag_carries_what_raised_it() -> None:
     first, second = an_observation(), an_observation(values={"systolic": Decimal(190), "diastolic": Decimal(99)})
     alert = an_alert(observation=second.id, observations=(first.id, second.id, "expired"), version=4)

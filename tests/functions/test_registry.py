@@ -301,6 +301,14 @@ def test_a_route_that_is_none_says_so_as_a_problem(running: InProcess) -> None:
     assert (status, document["code"], headers["content-type"]) == (404, "no-route", "application/problem+json")
 
 
+def test_p10_a_rule_that_no_clock_would_watch_is_refused(running: InProcess) -> None:
+    silent = {"id": "silent", "kind": "weight", "severity": "warning", "when": {"missing_for": "P2D"}}
+    if running.call("GET", S)[0] == 404:
+        enrol(running)
+    plan = PLAN | {"rules": [*PLAN["rules"], silent]}
+    assert faults(running.call("PUT", f"{S}/care-plan", plan)) == [f"/rules/{len(PLAN['rules'])}/when"]
+
+
 @pytest.mark.parametrize(
     ("change", "fields"),
     [
