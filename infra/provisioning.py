@@ -1,6 +1,7 @@
 """Claim -> hook -> a thing with a certificate of its own: how devices and phones come to their names."""
 
 from aws_cdk import Aws, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
@@ -17,6 +18,9 @@ def arn(resource: str) -> str:
 
 HOOK_TIMEOUT = Duration.seconds(5)
 """IoT Core waits no longer."""
+
+MOST_REFUSALS = 20
+"""In an hour: more than devices that were not enrolled yet, fewer than who tries serials with a stolen claim (R13)."""
 
 THINGS = arn("thing/*")
 CERTIFICATES = arn("cert/*")
@@ -52,6 +56,20 @@ class Provisioning(Construct):
         )
         hook.uses(registry, "BatchGetItem", "PutItem", "UpdateItem")
         hook.may(["iot:DescribeCertificate"], CERTIFICATES, because=NOT_YET_THERE)
+        runtime.alarms.on(
+            cloudwatch.Metric(
+                namespace=stage.stack,
+                metric_name="ProvisioningRefused",
+                dimensions_map={"service": hook.label},
+                period=Duration.hours(1),
+                statistic="Sum",
+            ),
+            "Refused",
+            scope=self,
+            above=MOST_REFUSALS,
+            what="Claims are refused again and again: somebody may be trying serials.",
+            page="provisioning",
+        )
         invoke = lambda_.CfnPermission(
             self,
             "Invoke",

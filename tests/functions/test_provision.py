@@ -227,12 +227,15 @@ def test_of_two_at_once_with_one_temporary_claim_one_wins(hook: Hook) -> None:
     assert hook.has() == "rival"
 
 
-def test_the_function_answers_as_iot_core_wants_it(hook: Hook, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_function_answers_as_iot_core_wants_it(
+    hook: Hook, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     for event, allowed in ((hook.event("one"), True), (hook.event("two"), False), ({}, False)):
         assert handler.handle(event, Context()) == {"allowProvisioning": allowed}
     refused = [vars(record) for record in caplog.records if record.levelno == logging.WARNING]
     assert [(one["reason"], one["claim"]) for one in refused] == [("used", MAKERS), ("malformed", None)]
     assert SERIAL not in str(refused), "a log names no device"
+    assert capsys.readouterr().out.count('"ProvisioningRefused":[1.0]') == 2, "what the operators' alarm counts"
 
 
 def test_the_function_asks_iot_core_about_a_certificate_that_may_be_dead(hook: Hook) -> None:
