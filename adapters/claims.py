@@ -68,7 +68,12 @@ class Claims:
     def provisioned(self, organisation: str, serial: str) -> Provisioned | None:
         for item in self._read(provisioned_key(organisation, serial)):
             return Provisioned(
-                organisation, serial, item["certificate"], item["claim"], datetime.fromisoformat(item["at"])
+                organisation,
+                serial,
+                certificate=item["certificate"],
+                claim=item["claim"],
+                at=datetime.fromisoformat(item["at"]),
+                temporary=item["temporary"],
             )
         return None
 
@@ -99,5 +104,12 @@ class Claims:
 
     def _put(self, wanted: Provisioned) -> dict[str, Any]:
         pk, sk = provisioned_key(wanted.organisation, wanted.serial)
-        item = {"pk": pk, "sk": sk, "certificate": wanted.certificate, "claim": wanted.claim, "at": wanted.at}
+        item = {
+            "pk": pk,
+            "sk": sk,
+            "certificate": wanted.certificate,
+            "claim": wanted.claim,
+            "at": wanted.at,
+            "temporary": wanted.temporary,
+        }
         return {"TableName": self.table, "Item": encode_item(item)}

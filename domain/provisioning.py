@@ -70,6 +70,8 @@ class Provisioned:
     certificate: str
     claim: str
     at: datetime
+    temporary: bool = False
+    """By a temporary claim. From then on makers' claims are shut: which of them was used before is no longer known."""
 
 
 def check_device(request: ProvisioningRequest, device: Device | None) -> Device:
@@ -94,5 +96,5 @@ def check_claim(request: ProvisioningRequest, claim: TemporaryClaim, device: Dev
 
 
 def may_be_dead(before: Provisioned, now: datetime) -> bool:
-    """Whether the certificate, if it is not active by now, can never become so."""
-    return now - before.at > TOKEN_LASTS
+    """Whether a maker's claim may be used again if that certificate is not active: it can never become so any more."""
+    return not before.temporary and now - before.at > TOKEN_LASTS

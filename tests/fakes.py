@@ -14,7 +14,7 @@ from domain.errors import LostRace
 from domain.identity import Identity
 from domain.notification import Contact, Contacts, Notice, Standing, Words
 from domain.observation import Known, Marks, Observation, marked
-from domain.provisioning import NewClaim
+from domain.provisioning import NewClaim, Provisioned, TemporaryClaim
 from domain.quarantine import SetAside
 from domain.reading import Arrival, Status
 from domain.recall import Recall
@@ -510,3 +510,32 @@ class FakeCertificates:
             self.breaks_at = None
             raise RuntimeError("IoT Core has a fault")
         self.status[certificate] = "INACTIVE"
+
+
+@dataclass
+class FakeClaims:
+    """adapters.claims, both sides."""
+
+    temporary: dict[str, TemporaryClaim] = field(default_factory=dict)
+    last: dict[tuple[str, str], Provisioned] = field(default_factory=dict)
+
+    def put(self, claim: NewClaim, organisation: str, serial: str) -> None:
+        self.temporary[claim.id] = TemporaryClaim(claim.id, organisation, serial, claim.expires_at)
+
+    def claim(self, claim: str) -> TemporaryClaim | None:
+        return self.temporary.get(claim)
+
+    def provisioned(self, organisation: str, serial: str) -> Provisioned | None:
+        return self.last.get((organisation, serial))
+
+    def provision(self, wanted: Provisioned, *, after: Provisioned | None) -> None:
+        present = self.last.get((wanted.organisation, wanted.serial))
+        if (present and present.certificate) != (after and after.certificate):
+            raise LostRace("another certificate came first")
+        self.last[wanted.organisation, wanted.serial] = wanted
+
+    def use(self, claim: TemporaryClaim, wanted: Provisioned) -> None:
+        if self.temporary[claim.id].used_for not in (None, wanted.certificate):
+            raise LostRace("another certificate came first")
+        self.temporary[claim.id] = replace(self.temporary[claim.id], used_for=wanted.certificate)
+        self.last[wanted.organisation, wanted.serial] = wanted

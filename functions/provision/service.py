@@ -63,8 +63,10 @@ def provision(
 ) -> None:
     """Let this certificate have the serial's name, once and for all. Raises ProvisioningRefused."""
     device = check_device(request, _device(request.serial, registry))
-    wanted = Provisioned(device.organisation, device.serial, request.certificate, request.claim, now)
     claim = claims.claim(request.claim)
+    wanted = Provisioned(
+        device.organisation, device.serial, request.certificate, request.claim, now, temporary=claim is not None
+    )
     try:
         if claim is None:
             _by_makers_claim(wanted, claims=claims, certificates=certificates, now=now)

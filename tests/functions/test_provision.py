@@ -204,6 +204,15 @@ def test_a_temporary_claim_lets_its_serial_in_once_more(hook: Hook) -> None:
     assert hook.asks("five") == "used", "and none to the maker's"
 
 
+def test_r13_a_makers_claim_is_shut_by_a_temporary_one_even_if_nothing_came_of_that(hook: Hook) -> None:
+    """What the maker's claim gave before is forgotten by then: it must not give once more."""
+    hook.asks("one")
+    hook.certificates.give(SERIAL, "one")
+    hook.asks("two", claim=hook.temporary())
+    hook.certificates.give(SERIAL, "two", "PENDING_ACTIVATION")
+    assert hook.asks("three", at=NOW + 2 * TOKEN_LASTS) == "used"
+
+
 @pytest.mark.parametrize(
     ("of", "why"),
     [({"serial": "BP-00018"}, "other-serials-claim"), ({"organisation": "clinic-b"}, "other-serials-claim")],
