@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from domain.errors import UnknownFormat
 from domain.gatt import decode_gatt
+from domain.omh import decode_omh
 from domain.profile import DeviceProfile
 from domain.reading import Arrival, Message, decode_readings
 from domain.status import decode_status
@@ -16,6 +17,8 @@ def decode(arrival: Arrival, profiles: Mapping[str, DeviceProfile]) -> Message:
             return decode_readings(arrival)
         case "gatt":
             return decode_gatt(arrival)
+        case "omh":
+            return decode_omh(arrival)
         case "status":
             return decode_status(arrival)
         case _:

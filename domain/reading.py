@@ -277,12 +277,10 @@ def flags(said: Mapping[str, Any]) -> tuple[str, ...]:
 def context(said: Mapping[str, Any]) -> dict[str, str]:
     """The circumstances of the reading. Raises Malformed."""
     given = said.get("context", {})
-    if (
-        not isinstance(given, dict)
-        or len(given) > _MAX_CODES
-        or not all(is_code(name) and is_code(value) for name, value in given.items())
-    ):
+    if not isinstance(given, dict) or len(given) > _MAX_CODES or not all(map(is_code, given)):
         raise Malformed(f"context is not an object of at most {_MAX_CODES} codes")
+    if wrong := [name for name, value in given.items() if not is_code(value)]:
+        raise Malformed(f"context/{wrong[0]} is not a code that is known there")
     return given
 
 
