@@ -354,6 +354,7 @@ def damaged(draw: st.DrawFn) -> Any:
         | {"effective_time_frame": draw(st.sampled_from([AT, {"time_interval": HOUR}])), "body_posture": "sitting"},
         version=draw(st.sampled_from(["1.0", "2.0", "3.0", "4.0"])),
     )
+    point = json.loads(json.dumps(point))  # no part of it is another test's
     for _ in range(draw(st.integers(1, 3))):
         place = point
         while True:
