@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from domain.codes import KINDS
+from domain.mapping import Mapping
 from domain.observation import DeviceClass
 
 
@@ -56,7 +57,7 @@ class DeviceProfile(_Data):
     it where two paths are to give one reading. A time that is further ahead than `clock_drift` is not believed unless
     something tells what the clock shows; null leaves it to the general limits. `records`: every path carries the
     device's own number of a reading, which then makes its identity in place of its values. A `health-post` names the
-    subject itself, for its own roster.
+    subject itself, for its own roster. `mapping` reads the vendor's own JSON, published to `vendor/{id}`.
     """
 
     id: str
@@ -69,6 +70,7 @@ class DeviceProfile(_Data):
     clock_drift: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
     records: bool = False
     measures: dict[str, Measure]
+    mapping: Mapping | None = None
 
     @model_validator(mode="after")
     def _fits_the_codes(self) -> "DeviceProfile":
@@ -81,4 +83,7 @@ class DeviceProfile(_Data):
                 raise ValueError(f"{name} has a resolution for each of {', '.join(KINDS[name].values)}")
             if not set(measure.plausible) <= set(KINDS[name].values):
                 raise ValueError(f"{name} has plausible ranges for none but {', '.join(KINDS[name].values)}")
+        unmeasured = {one.kind for one in self.mapping.readings} - set(self.measures) if self.mapping else ()
+        if unmeasured:
+            raise ValueError(f"mapping makes readings of {', '.join(sorted(unmeasured))}, which it does not measure")
         return self

@@ -1,6 +1,6 @@
 """Units: what a value in any UCUM unit is in the canonical one. `catalogue/units.json` holds the factors, exactly.
 
-Source: UCUM; the factors are computed by `python -m ops.catalogue`, nothing is worked out here.
+Source: UCUM; the factors are computed by `python -m ops catalogue generate`, nothing is worked out here.
 """
 
 import json

@@ -7,17 +7,19 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import organisation
+from ops import catalogue, organisation
+from ops.errors import OperatorError
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = ArgumentParser(prog="python -m ops", description="The operator's commands.")
     commands = parser.add_subparsers(required=True, metavar="what")
     organisation.add_parser(commands)
+    catalogue.add_parser(commands)
     chosen = parser.parse_args(arguments)
     try:
         print(json.dumps(chosen.run(chosen), indent=2, ensure_ascii=False))
-    except organisation.OrganisationError as error:
+    except OperatorError as error:
         print(error, file=sys.stderr)
         return 2
     except ClientError as error:

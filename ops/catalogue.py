@@ -1,18 +1,29 @@
-"""`python -m ops.catalogue`: writes `catalogue/units.json`, every UCUM unit that converts to one of ours.
+"""`python -m ops catalogue check`: every file of the catalogue, with what is wrong in it and where.
 
-The numbers are pint's, as exact fractions; what stands here is which of UCUM's names means which of pint's. Units made
-of units (a concentration, a rate) are written out for the prefixes that occur in medicine.
+`python -m ops catalogue generate` writes what is made from the code: `device.schema.json`, and `units.json` with every
+UCUM unit that converts to one of ours. The numbers are pint's, as exact fractions; what stands here is which of UCUM's
+names means which of pint's. Units made of units (a concentration, a rate) are written out for the prefixes that occur
+in medicine.
 """
 
 import json
-from collections.abc import Iterator
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pint
+from pydantic import ValidationError
 
-UNITS = Path(__file__).resolve().parent.parent / "catalogue" / "units.json"
+from domain.care_plan import parse_programme
+from domain.errors import InvalidRequest
+from domain.profile import DeviceProfile
+from ops.errors import OperatorError
+
+CATALOGUE = Path(__file__).resolve().parent.parent / "catalogue"
+UNITS = CATALOGUE / "units.json"
+SCHEMA = CATALOGUE / "device.schema.json"
 
 GLUCOSE = Fraction("180.156")
 """Grams a mole: mg/dL ÷ 18.0156 = mmol/L."""
@@ -126,9 +137,69 @@ def table() -> dict[str, dict[str, list[str]]]:
 
 
 def rendered() -> str:
+    """`catalogue/units.json`."""
     return json.dumps(table(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-if __name__ == "__main__":
+def schema() -> str:
+    """`catalogue/device.schema.json`, for editors: of the model that the functions read profiles by."""
+    made = DeviceProfile.model_json_schema(by_alias=True)
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Device profile of the PMA catalogue"}
+    return json.dumps(made | head, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+class CatalogueError(OperatorError):
+    """Files of the catalogue are not what their folders are for; the text has a line for each fault."""
+
+
+def faults(root: Path) -> Iterator[str]:
+    """`file /path: reason` of everything that is wrong with the files below `root`."""
+    folders: dict[str, Callable[[bytes], Any]] = {
+        "devices": DeviceProfile.model_validate_json,
+        "programmes": parse_programme,
+    }
+    for folder, parse in folders.items():
+        for path in sorted((root / folder).glob("*.json")):
+            yield from (f"{folder}/{path.name} {fault}" for fault in _faults(path, parse))
+
+
+def _faults(path: Path, parse: Callable[[bytes], Any]) -> Iterator[str]:
+    try:
+        one = parse(path.read_bytes())
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            pointer = "".join(f"/{part}" for part in fault["loc"])
+            yield f"{pointer or '/'}: {fault['msg'].removeprefix('Value error, ')}"
+    except InvalidRequest as error:
+        yield from (f"{one.field or '/'}: {one.message}" for one in error.faults)
+    else:
+        if one.id != path.stem:
+            yield f"/id: it is {one.id}, and the file's name says {path.stem}"
+
+
+def check(arguments: Namespace) -> dict[str, int]:
+    """How many files of each folder were found without fault. Raises CatalogueError."""
+    root: Path = arguments.folder
+    if not (root / "devices").is_dir():
+        raise CatalogueError(f"{root} has no folder devices: name a catalogue, or none for the project's own.")
+    found = list(faults(root))
+    if found:
+        raise CatalogueError("\n".join(found))
+    return {folder: len(list((root / folder).glob("*.json"))) for folder in ("devices", "programmes")}
+
+
+def generate(_: Namespace) -> dict[str, int]:
+    """Write what is made from the code; the sizes of the files."""
     UNITS.write_text(rendered(), encoding="utf-8")
-    print(f"{UNITS.name}: {sum(map(len, table().values()))} units")
+    SCHEMA.write_text(schema(), encoding="utf-8")
+    return {path.name: path.stat().st_size for path in (UNITS, SCHEMA)}
+
+
+def add_parser(commands: Any) -> None:
+    parser: ArgumentParser = commands.add_parser("catalogue", help="devices and programmes, as data")
+    verbs = parser.add_subparsers(required=True, metavar="what")
+    checking: ArgumentParser = verbs.add_parser("check", help="every file: what is wrong in it, and where")
+    checking.add_argument("folder", nargs="?", type=Path, default=CATALOGUE, help="a catalogue (default: ours)")
+    checking.set_defaults(run=check)
+    generating: ArgumentParser = verbs.add_parser("generate", help="device.schema.json and units.json, from the code")
+    generating.set_defaults(run=generate)

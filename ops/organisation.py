@@ -12,13 +12,14 @@ from adapters.aws import client
 from adapters.registry import Registry
 from domain.enrolment import Organisation
 from domain.errors import LostRace
+from ops.errors import OperatorError
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,31}")
 SCOPES = ("enrol", "care-plan", "read", "acknowledge", "endpoints")
 OPERATE = "operate"
 
 
-class OrganisationError(Exception):
+class OrganisationError(OperatorError):
     """What the operator asked for cannot be; the text is one sentence that says what to do."""
 
 

@@ -171,7 +171,9 @@ class Ingest:
     def _keep(self, judged: list[Judged], outcome: Outcome, *, first_inbox: bool) -> None:
         """Write what is new. Observations first: somebody may have to be told of them."""
         accepted = [each for one in judged for each in one.accepted]
-        rows = dict(reversed(accepted))  # of two that are the same, the first
+        rows: dict[Identity, Observation] = {}
+        for identity, row in accepted:
+            rows.setdefault(identity, row)
         stored = self.observations.present(rows)
         new = [(identity, row) for identity, row in rows.items() if identity not in stored]
         self.observations.put(new)

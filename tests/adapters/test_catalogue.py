@@ -19,6 +19,9 @@ SHIPPED = {
     "oximeter",
     "thermometer",
     "bracelet",
+    "cellular-cuff",
+    "ihealth-bp",
+    "withings",
     "phone",
     "health-post",
 }

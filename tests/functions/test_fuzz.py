@@ -55,18 +55,38 @@ GATT = [
     ("TH-1", "2A1C", "006F0100FF"),
     ("BR-1", "2A37", "165000048003"),
 ]
-OMH = {
-    "header": {
+
+
+def _omh(name: str, version: str, **body: Json) -> Json:
+    header = {
         "id": "123e4567-e89b-12d3-a456-426655440000",
         "creation_date_time": "2026-11-22T08:00:00Z",
-        "schema_id": {"namespace": "omh", "name": "blood-pressure", "version": "3.0"},
+        "schema_id": {"namespace": "omh", "name": name, "version": version},
         "user_id": "anybody",
-    },
-    "body": {
-        "systolic_blood_pressure": {"value": 120, "unit": "mmHg"},
-        "diastolic_blood_pressure": {"value": 80, "unit": "mmHg"},
-        "effective_time_frame": {"date_time": "2026-11-22T08:00:00Z"},
-    },
+    }
+    return {"header": header, "body": {"effective_time_frame": {"date_time": "2026-11-22T08:00:00Z"}} | body}
+
+
+HOUR = {"start_date_time": "2026-11-22T07:00:00Z", "duration": {"value": 1, "unit": "h"}}
+OMH = [
+    _omh(
+        "blood-pressure",
+        "3.0",
+        systolic_blood_pressure={"value": 120, "unit": "mmHg"},
+        diastolic_blood_pressure={"value": 80, "unit": "mmHg"},
+        body_posture="sitting",
+    ),
+    _omh("blood-glucose", "2.0", blood_glucose={"value": 95, "unit": "mg/dL"}, specimen_source="capillary blood"),
+    _omh("step-count", "3.0", step_count={"value": 900, "unit": "steps"}, effective_time_frame={"time_interval": HOUR}),
+]
+EPOCH = round(NOW.timestamp())
+MEASURES = [{"type": 10, "value": 1220, "unit": -1}, {"type": 9, "value": 78, "unit": 0}]
+GROUP = {"attrib": 0, "category": 1, "date": EPOCH, "measures": MEASURES}
+IHEALTH = {"HP": "122", "LP": 78, "HR": 66, "IsArr": 0, "MDate": EPOCH, "TimeZone": "+0000", "DataSource": "Manual"}
+VENDORS = {
+    "withings": ("BP-3", {"body": {"measuregrps": [GROUP, GROUP | {"date": EPOCH - 60}]}}),
+    "ihealth-bp": ("BP-4", {"BPUnit": 0, "BPDataList": [IHEALTH]}),
+    "cellular-cuff": ("BP-5", {"sys": 122, "dia": "78", "pul": 66, "ts": str(EPOCH), "user": "1", "unit": "mm[Hg]"}),
 }
 STATUS = {
     "format": "pma.status/1",
@@ -86,13 +106,14 @@ def _gatt(device: str, characteristic: str, value: str) -> Json:
 SAMPLES: list[tuple[str, Json]] = [
     *(("readings", one) for one in READINGS),
     *(("gatt", _gatt(*one)) for one in GATT),
+    *(("omh", one) for one in OMH),
     ("omh", OMH),
-    ("omh", [OMH, OMH]),
+    *((f"vendor/{profile}", said) for profile, (_, said) in VENDORS.items()),
     ("status", STATUS),
-    ("vendor/cellular-cuff", {"anything": 1}),
     ("vendor/nobodys", {"anything": 1}),
     ("nothing", {}),
 ]
+READABLE = len(READINGS) + len(GATT) + len(OMH) + 1 + len(VENDORS)
 
 STRANGE: list[Json] = [
     None, True, 0, -1, 1e-9, 10**400, 2047, "", "NaN", "2026-13-45T99:99:99Z", "2000-01-01T00:00:00Z", "0000-00-00",
@@ -150,15 +171,20 @@ def a_payload(random: Random, number: int) -> Arrival:
     payload = _bytes_of(said)
     if random.random() < 0.2:
         payload = _broken(payload, random)
-    return an_arrival(payload, id=f"m-{number}", thing=THING, topic=f"dt/pma/{THING}/{topic}")
+    thing = _thing(topic)
+    return an_arrival(payload, id=f"m-{number}", thing=thing, topic=f"dt/pma/{thing}/{topic}")
+
+
+def _thing(topic: str) -> str:
+    """Who publishes to it: the phone, or the vendor's device itself."""
+    return VENDORS.get(topic.partition("/")[2], (THING, {}))[0]
 
 
 def _ingest() -> Ingest:
     devices = [a_device(serial=serial, profile=profile, gateway=THING) for serial, profile in DEVICES.items()]
+    devices += [a_device(serial=serial, profile=profile) for profile, (serial, _) in VENDORS.items()]
     return Ingest(
-        registry=FakeRegistry(
-            enrolled=[a_subject()], owned=[*devices, a_device(serial=THING, profile="phone", assignments=())]
-        ),
+        registry=FakeRegistry(enrolled=[a_subject()], owned=[*devices, a_device(serial=THING, profile="phone")]),
         observations=FakeObservations(),
         quarantine=FakeQuarantine(),
         archive=FakeArchive(),
@@ -193,8 +219,9 @@ def test_r17_f2_whatever_is_sent_is_stored_or_set_aside_or_a_repeat(seed: int) -
 def test_the_samples_themselves_are_read() -> None:
     """Else the fuzz would only try what is refused at the door."""
     ingest = _ingest()
-    for number, (topic, said) in enumerate(SAMPLES[: len(READINGS) + len(GATT)]):
-        arrival = an_arrival(_bytes_of(said), id=f"m-{number}", thing=THING, topic=f"dt/pma/{THING}/{topic}")
+    for number, (topic, said) in enumerate(SAMPLES[:READABLE]):
+        thing = _thing(topic)
+        arrival = an_arrival(_bytes_of(said), id=f"m-{number}", thing=thing, topic=f"dt/pma/{thing}/{topic}")
         ingest([arrival], now=NOW, first_inbox=True)
     quarantine = ingest.quarantine
     assert isinstance(quarantine, FakeQuarantine)

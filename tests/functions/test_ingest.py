@@ -1,12 +1,14 @@
 """Every published reading is stored, set aside or a repeat of one that was, whatever else is in its batch."""
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -16,13 +18,14 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from adapters.aws import client as aws_client
-from adapters.catalogue import profiles
+from adapters.catalogue import load, profiles
 from adapters.dynamodb import Throttled, batch_put
 from adapters.environment import variable
 from adapters.registry import from_device, from_subject, serial_key
 from domain.enrolment import Consent, Device
 from domain.identity import Identity
 from domain.observation import Known, Marks, Observation
+from domain.profile import DeviceProfile
 from domain.reading import Arrival, Clock, Status
 from functions.ingest import handler
 from functions.ingest.service import HAND_ON_AFTER, Ingest, Outcome
@@ -42,6 +45,7 @@ from tests.fakes import FakeArchive, FakeBacklog, FakeObservations, FakeQuaranti
 from tests.in_process import REGION, Context, environment, make_tables
 
 SECOND = timedelta(seconds=1)
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 
 
 @dataclass
@@ -90,6 +94,24 @@ def test_a_reading_is_stored_and_its_bytes_are_archived(stage: Stage) -> None:
     (row,) = stage.observations.rows.values()
     assert (row.subject, row.values["systolic"]) == (SUBJECT, Decimal(122))
     assert stage.archive.kept == [("clinic-a", arrival)]
+
+
+def test_f20_c28_a_device_that_nobody_here_has_seen_is_one_file_and_no_code(tmp_path: Path) -> None:
+    """The example of docs/catalogue.md, put beside the other profiles while the house runs."""
+    profile, message = re.findall(r"```json\n(.*?)```", (DOCS / "catalogue.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices" / "acme-scale.json").write_text(profile, encoding="utf-8")
+    added = load("devices", DeviceProfile.model_validate_json, root=tmp_path)
+    scale = a_device(serial="ACME-1", profile="acme-scale")
+    stage = Stage(registry=FakeRegistry(enrolled=[a_subject()], owned=[scale]))
+    arrival = an_arrival(message.encode(), topic="dt/pma/ACME-1/vendor/acme-scale")
+    outcome = replace(stage.ingest, profiles=profiles() | added)([arrival], now=NOW, first_inbox=True)
+    assert of(outcome, "readings", "stored", "quarantined") == [2, 2, 0]
+    rows = stage.observations.rows.values()
+    assert [(row.kind, str(row.values["weight"]), row.subject) for row in rows] == [
+        ("weight", "80.013694", SUBJECT),
+        ("weight", "79.922976", SUBJECT),
+    ]
 
 
 def test_r5_the_same_message_three_times_changes_nothing(stage: Stage) -> None:
