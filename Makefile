@@ -65,17 +65,21 @@ check: $(SETUP) ## ruff, mypy, architecture and template rules: no emulator
 
 .PHONY: test
 test: check ## everything that CI runs
-	@$(BIN)/pytest -q --no-header -n 2 -m "not e2e and not slow" --ignore tests/test_architecture.py --ignore tests/infra --cov --cov-report=
+	@$(BIN)/pytest -q --no-header -n 2 -m "not e2e and not slow and not localstack" --ignore tests/test_architecture.py --ignore tests/infra --cov --cov-report=
 	@$(BIN)/coverage report --include='domain/*,functions/*' --fail-under=100 --skip-covered --show-missing
 	@$(BIN)/pytest -q --no-header -m slow
 	@$(BIN)/pytest -q --no-header -m e2e
 
 .PHONY: proof fuzz
 proof: $(SETUP) ## every property with EXAMPLES=2000 examples each
-	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof -m "not e2e and not slow" tests/domain tests/functions tests/adapters
+	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof -m "not e2e and not slow and not localstack" tests/domain tests/functions tests/adapters
 fuzz: $(SETUP) ## whatever bytes a device may send, EXAMPLES=2000 of each kind: refused or read, never an error
 	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof tests/domain/test_reading.py tests/domain/test_units.py \
 		tests/domain/test_judgement.py tests/domain/test_gatt.py tests/functions/test_ingest.py tests/functions/test_fuzz.py
+
+.PHONY: test-localstack
+test-localstack: $(SETUP) ## the chain on a LocalStack that you started; AWS_ENDPOINT_URL says where (default: port 4566)
+	@$(BIN)/pytest -q --no-header -m localstack tests/localstack
 
 .PHONY: mutate
 mutate: $(SETUP) ## the engine changed in every way, one at a time: which changes no test sees; MUTANTS=pattern for some
