@@ -23,10 +23,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from domain.care_plan import RANK, Confirmation, Persistence, Plan, PlanVersion, Rule, Severity
+from domain.care_plan import Confirmation, Persistence, Plan, PlanVersion, Rule
 from domain.enrolment import Subject
 from domain.identity import deterministic_id
 from domain.observation import Observation
+from domain.plan_language import RANK, Severity
 from domain.trend import Place, Point, holds
 
 Stage = Literal["idle", "confirming", "active", "clearing"]

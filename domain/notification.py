@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from domain.alert import Told
-from domain.care_plan import Severity
 from domain.enrolment import Organisation, Subject
+from domain.plan_language import Severity
 
 Channel = Literal["push", "sms", "email", "topic"]
 Messages: TypeAlias = Mapping[str, Mapping[str, str]]

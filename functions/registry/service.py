@@ -11,9 +11,10 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from domain.care_plan import CarePlan, CarePlanBody, PlanVersion, parse_plan
+from domain.care_plan import CarePlan, PlanVersion, parse_plan
 from domain.enrolment import Assignment, Device, Endpoint, Holding, Subject, missing
 from domain.errors import Fault, GatewayRevoked, LostRace, NotFound, SerialTaken, StaleVersion
+from domain.plan_language import CarePlanBody
 from domain.profile import DeviceProfile
 from domain.request import (
     AssignmentBody,

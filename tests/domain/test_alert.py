@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from domain.alert import CARE_PLAN, TRANSITIONS, Alert, Decision, State, Tick, dump, load, step
-from domain.care_plan import RANK, Plan, plan_for
+from domain.care_plan import Plan, plan_for
 from domain.observation import Observation
+from domain.plan_language import RANK
 from tests.builders import NOW, ORGANISATION, SUBJECT, a_plan_version, a_rule, a_subject, an_observation
 
 MINUTE = timedelta(minutes=1)

@@ -13,7 +13,7 @@ from adapters.aws import client as aws_client
 from adapters.dynamodb import encode_item
 from adapters.environment import variable
 from adapters.outbox import from_body
-from domain.care_plan import Severity
+from domain.plan_language import Severity
 from functions.relay import handler
 from functions.relay.service import relay
 from tests.builders import NOW, ORGANISATION, SUBJECT, a_notice
