@@ -6,7 +6,8 @@
 | `{org}#{subject}` | `alert#{alert id}` | the newest version of an alert |
 | `{org}#{subject}` | `outbox#{alert id}#{alert version}` | whom to tell of a version, and who has been (`told`) |
 
-The three are written in one transaction or not at all, so no alert is without its notification (R52).
+The three are written in one transaction or not at all, so no alert is without its notification (R52), and with them
+what was decided (adapters/decisions.py).
 """
 
 import re
@@ -17,9 +18,11 @@ from typing import Any, TypeAlias
 
 from adapters.care_plans import to_versions
 from adapters.cursor import read_cursor, write_cursor
+from adapters.decisions import Decisions
 from adapters.dynamodb import Item, batch_get, decode_item, encode_item, query, transact
 from adapters.registry import plan_key, subject_key, to_subject
 from domain.alert import Alert, Monitored, State, dump, load
+from domain.decisions import Judged
 from domain.notification import Notice
 
 Key: TypeAlias = tuple[str, str]
@@ -139,6 +142,7 @@ class Episodes:
     client: Any
     table: str
     registry: str
+    decisions: Decisions
 
     def read(self, subjects: Iterable[Who]) -> dict[Who, Monitored]:
         """What is known of each of `subjects`, read consistently. One that nobody enrolled has `subject` None."""
@@ -164,9 +168,19 @@ class Episodes:
         )
 
     def write(
-        self, who: Who, state: State, alerts: Sequence[Alert], *, after: int, now: datetime, received_at: datetime
+        self,
+        who: Who,
+        state: State,
+        alerts: Sequence[Alert],
+        judged: Sequence[Judged] = (),
+        *,
+        after: int,
+        now: datetime,
+        received_at: datetime,
     ) -> None:
         """Write `state` as version `after + 1` with the newest version of each alert and an order for each one told.
+
+        `judged` are the decisions on the readings that led to it, as far as they are kept.
 
         `received_at` is the arrival of the reading that caused it. Raises LostRace when the state is no longer at
         version `after`.
@@ -187,8 +201,13 @@ class Episodes:
                     | ({"ExpressionAttributeValues": {":after": {"N": str(after)}}} if after else {})
                 },
                 *({"Put": {"TableName": self.table, "Item": encode_item(item)}} for item in puts),
+                *self.decisions.keeping(organisation, subject, judged),
             ],
         )
+
+    def keep(self, who: Who, judged: Sequence[Judged]) -> None:
+        """Keep decisions that changed no state. Raises LostRace when another writer is at the same ones."""
+        self.decisions.keep(*who, judged)
 
 
 def _notice(alert: Alert, now: datetime, received_at: datetime) -> Item:

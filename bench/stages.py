@@ -22,6 +22,8 @@ os.environ |= {  # before any handler is imported, as infra/function.py gives th
     "PMA_REGISTRY_TABLE": "registry",
     "PMA_QUARANTINE_TABLE": "quarantine",
     "PMA_ALERTS_TABLE": "alerts",
+    "PMA_DECISIONS_TABLE": "decisions",
+    "PMA_DECISION_DAYS": "90",
     "PMA_ARCHIVE_STREAM": "archive",
     "PMA_BACKLOG_QUEUE": "https://sqs.eu-central-1.amazonaws.com/000000000000/backlog",
     "PMA_OBSERVATION_DAYS": "400",

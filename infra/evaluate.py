@@ -1,4 +1,4 @@
-"""Observation stream -> evaluate function -> alerts table."""
+"""Observation stream -> evaluate function -> alerts and decisions tables."""
 
 from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
@@ -18,6 +18,7 @@ class Evaluate(Construct):
         observations: dynamodb.ITable,
         alerts: dynamodb.ITable,
         registry: dynamodb.ITable,
+        decisions: dynamodb.ITable,
     ) -> None:
         super().__init__(scope, construct_id)
         failed = DeadLetters(self, "Failed", stage=runtime.stage, key=runtime.queue_key, alarms=runtime.alarms)
@@ -28,9 +29,15 @@ class Evaluate(Construct):
             package="evaluate",
             concurrency="evaluate",
             timeout=Duration.seconds(30),
-            settings={"alerts_table": alerts.table_name, "registry_table": registry.table_name},
+            settings={
+                "alerts_table": alerts.table_name,
+                "registry_table": registry.table_name,
+                "decisions_table": decisions.table_name,
+                "decision_days": str(runtime.stage.decision_days),
+            },
         )
         function.reads_stream(observations, "Observations", failed=failed)
         runtime.alarms.on_stream_reader(function)
         function.uses(registry, "BatchGetItem")
         function.uses(alerts, "BatchGetItem", "PutItem")
+        function.uses(decisions, "UpdateItem")

@@ -81,6 +81,7 @@ class Pma(Stack):
             observations=storage.observations,
             alerts=storage.alerts,
             registry=storage.registry,
+            decisions=storage.decisions,
         )
         relay = Relay(self, "Relay", runtime=runtime, alerts=storage.alerts)
         Notify(
@@ -134,6 +135,7 @@ class Pma(Stack):
             "RegistryTable": storage.registry.table_name,
             "ObservationsTable": storage.observations.table_name,
             "AlertsTable": storage.alerts.table_name,
+            "DecisionsTable": storage.decisions.table_name,
             "DeliveriesTable": storage.deliveries.table_name,
             "ContactsTable": storage.contacts.table_name,
             "QuarantineTable": storage.quarantine.table_name,

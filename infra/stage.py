@@ -48,6 +48,7 @@ class Stage:
     """A webhook may be plain HTTP on loopback: only where the receiving MIS is a process of this machine."""
     observation_days: int = 400
     quarantine_days: int = 90
+    decision_days: int = 90
     delivery_days: int = 30
     archive_days: int = 2190
     log_days: int = 90

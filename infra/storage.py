@@ -26,6 +26,7 @@ class Storage(Construct):
         self.registry = self._table("Registry")
         self.observations = self._table("Observations", stream=True, expires=True)
         self.alerts = self._table("Alerts", stream=True)
+        self.decisions = self._table("Decisions", expires=True)
         self.deliveries = self._table("Deliveries", expires=True)
         self.contacts = self._table("Contacts")
         self.quarantine = self._table("Quarantine", expires=True)

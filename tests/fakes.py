@@ -8,6 +8,7 @@ from typing import Any
 
 from adapters.observations import row_key
 from domain.alert import Alert, Monitored, State, dump, load
+from domain.decisions import Judged
 from domain.delivery import Answer, Attempt, Lane, Parcel, Progress, Reference, Row
 from domain.enrolment import Assignment, Device, Endpoint, Holding, Organisation, Subject
 from domain.errors import LostRace
@@ -393,6 +394,7 @@ class FakeEpisodes:
     known: dict[tuple[str, str], Monitored] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
     notices: list[Alert] = field(default_factory=list)
+    judged: dict[str, Judged] = field(default_factory=dict)
     writes: list[int] = field(default_factory=list)
     reads: int = 0
     rivals: list[Callable[[], object]] = field(default_factory=list)
@@ -406,6 +408,7 @@ class FakeEpisodes:
         who: tuple[str, str],
         state: State,
         alerts: Sequence[Alert],
+        judged: Sequence[Judged] = (),
         *,
         after: int,
         now: datetime,
@@ -419,7 +422,11 @@ class FakeEpisodes:
         self.known[who] = replace(here, state=load(dump(state)), version=after + 1)
         self.alerts |= {alert.id: alert for alert in alerts}
         self.notices += [alert for alert in alerts if alert.told]
+        self.keep(who, judged)
         self.writes.append(len(alerts))
+
+    def keep(self, who: tuple[str, str], judged: Sequence[Judged]) -> None:
+        self.judged = {one.observation: one for one in judged} | self.judged
 
 
 @dataclass

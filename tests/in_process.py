@@ -32,7 +32,7 @@ ISSUER = f"https://cognito-idp.{REGION}.amazonaws.com/{REGION}_pool"
 API = "https://api.example"
 TOKEN_URL = "https://pool.example/oauth2/token"
 ALL_SCOPES = "pma/enrol pma/care-plan pma/read pma/acknowledge pma/endpoints pma/operate"
-TABLES = ("registry", "observations", "alerts", "quarantine", "contacts", "deliveries")
+TABLES = ("registry", "observations", "alerts", "quarantine", "contacts", "deliveries", "decisions")
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 

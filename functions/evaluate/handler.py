@@ -1,6 +1,6 @@
 """Observations stream -> episodes and alerts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters.alerts import Episodes
 from adapters.aws import client
+from adapters.decisions import Decisions
 from adapters.environment import read
 from adapters.observations import from_record, is_new_reading
 from adapters.programmes import programmes
@@ -31,7 +32,9 @@ def clock() -> datetime:
 @cache
 def wired() -> Episodes:
     settings = read(Settings)
-    return Episodes(client("dynamodb"), settings.alerts_table, settings.registry_table)
+    dynamodb = client("dynamodb")
+    decisions = Decisions(dynamodb, settings.decisions_table, timedelta(days=settings.decision_days))
+    return Episodes(dynamodb, settings.alerts_table, settings.registry_table, decisions)
 
 
 def inserted(record: dict[str, Any]) -> Inserted:

@@ -6,27 +6,40 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from domain.alert import Alert, Monitored, State, step
+from domain.alert import Alert, Decision, Monitored, State, step
 from domain.care_plan import Programme, plan_for
+from domain.decisions import Judged, judged, worth_keeping
 from domain.errors import LostRace
 from domain.observation import Observation
 
 Who: TypeAlias = tuple[str, str]
 
 _TRIES = 5
-_ALERTS_A_WRITE = 40  # each may bring an outbox row, and a transaction takes 100 items
+_ITEMS_A_WRITE = 80  # a transaction takes 100; an alert may bring an outbox row, and one reading several alerts
 
 POISON = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What code raises when what it was given makes no sense to it: one subject's, not the whole batch's, failure."""
 
 
 class Episodes(Protocol):
-    """Where subjects stand; `write` raises LostRace unless the stored state is at version `after`."""
+    """Where subjects stand; `write` raises LostRace unless the stored state is at version `after`.
+
+    `keep` is for decisions that changed no state.
+    """
 
     def read(self, subjects: Iterable[Who]) -> Mapping[Who, Monitored]: ...
     def write(
-        self, who: Who, state: State, alerts: Sequence[Alert], *, after: int, now: datetime, received_at: datetime
+        self,
+        who: Who,
+        state: State,
+        alerts: Sequence[Alert],
+        judged: Sequence[Judged],
+        *,
+        after: int,
+        now: datetime,
+        received_at: datetime,
     ) -> None: ...
+    def keep(self, who: Who, judged: Sequence[Judged]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +120,25 @@ def _judge(
     counts: Counter[str] = Counter(readings=len(readings))
     subject, state, version = monitored.subject, monitored.state, monitored.version
     alerts: list[Alert] = []
+    kept: list[Judged] = []
     for number, reading in enumerate(readings, 1):
         if subject is None or subject.consent is None or not subject.consent.covers(reading.measured_at):
-            counts["no-consent"] += 1
+            decisions = [Decision(reading.id, None, None, "idle", "idle", "no-consent")]
         else:
             plan = plan_for(subject, monitored.plans, programmes, reading.measured_at)
             state, decisions, new = step(state, reading, plan, now)
             alerts += new
-            counts.update(decision.why or "told" for decision in decisions)
-        full = len(alerts) >= _ALERTS_A_WRITE
-        if (full or number == len(readings)) and state is not monitored.state:
-            episodes.write(who, state, alerts, after=version, now=now, received_at=reading.received_at)
+        counts.update(decision.why or "told" for decision in decisions)
+        if worth_keeping(decisions):
+            kept.append(judged(reading, decisions, now))
+        if number < len(readings) and 2 * len(alerts) + len(kept) < _ITEMS_A_WRITE:
+            continue
+        if state is not monitored.state:
+            episodes.write(who, state, alerts, kept, after=version, now=now, received_at=reading.received_at)
             counts.update(alerts=len({alert.id for alert in alerts}), notices=sum(bool(alert.told) for alert in alerts))
             monitored = Monitored(subject, monitored.plans, state, version + 1)
-            version, alerts = version + 1, []
+            version, alerts, kept = version + 1, [], []
+        elif kept:
+            episodes.keep(who, kept)
+            kept = []
     return counts

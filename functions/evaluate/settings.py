@@ -7,3 +7,5 @@ from dataclasses import dataclass
 class Settings:
     alerts_table: str
     registry_table: str
+    decisions_table: str
+    decision_days: int

@@ -21,11 +21,13 @@ from adapters.alerts import (
     to_notice,
 )
 from adapters.care_plans import CarePlans
+from adapters.decisions import Decisions
 from adapters.dynamodb import decode_item, encode_item
 from adapters.registry import from_subject
-from domain.alert import Alert, Episode, Monitored, State
+from domain.alert import Alert, Decision, Episode, Monitored, State
+from domain.decisions import judged
 from domain.errors import InvalidRequest, LostRace
-from tests.builders import NOW, ORGANISATION, SUBJECT, a_plan_version, a_subject, an_alert
+from tests.builders import NOW, ORGANISATION, SUBJECT, a_plan_version, a_subject, an_alert, an_observation
 from tests.fakes import FakeEpisodes
 from tests.in_process import REGION, make_tables
 
@@ -40,7 +42,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         client = boto3.client("dynamodb", region_name=REGION)
-        make_tables(client, ("registry", "alerts"))
+        make_tables(client, ("registry", "alerts", "decisions"))
         client.put_item(TableName="registry", Item=encode_item(from_subject(a_subject())))
         CarePlans(client, "registry").put(*WHO, a_plan_version())
         yield client
@@ -50,7 +52,8 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def episodes(request: pytest.FixtureRequest) -> Any:
     if request.param == "fake":
         return FakeEpisodes({WHO: Monitored(a_subject(), (a_plan_version(),), State(), 0)})
-    return Episodes(request.getfixturevalue("dynamodb"), "alerts", "registry")
+    dynamodb = request.getfixturevalue("dynamodb")
+    return Episodes(dynamodb, "alerts", "registry", Decisions(dynamodb, "decisions"))
 
 
 def told(**changes: Any) -> Alert:
@@ -96,7 +99,7 @@ def rows(client: Any, prefix: str) -> list[dict[str, Any]]:
 
 
 def test_r52_an_alert_and_the_order_to_tell_are_one_write(dynamodb: Any) -> None:
-    episodes = Episodes(dynamodb, "alerts", "registry")
+    episodes = Episodes(dynamodb, "alerts", "registry", Decisions(dynamodb, "decisions"))
     write(episodes, told(id="a-1", version=1), an_alert(id="a-1", version=2, state="resolved"), an_alert(id="a-2"))
     assert [(row["id"], row["version"]) for row in rows(dynamodb, "alert#")] == [("a-1", 2), ("a-2", 1)]
     (order,) = rows(dynamodb, "outbox#")
@@ -106,16 +109,29 @@ def test_r52_an_alert_and_the_order_to_tell_are_one_write(dynamodb: Any) -> None
     assert (order["created_at"], order["received_at"]) == (NOW.isoformat(), (NOW - HOUR).isoformat())
 
 
+def test_f7_decisions_are_in_the_write_that_they_led_to_or_in_none(dynamodb: Any) -> None:
+    decisions = Decisions(dynamodb, "decisions")
+    episodes = Episodes(dynamodb, "alerts", "registry", decisions)
+    first, second = an_observation(), an_observation(id="o-2")
+    said = [judged(one, [Decision(one.id, "sbp-crisis", "1", "idle", "active", None)], NOW) for one in (first, second)]
+    episodes.write(WHO, STATE, [told()], said[:1], after=0, now=NOW, received_at=NOW)
+    with pytest.raises(LostRace):
+        episodes.write(WHO, STATE, [told()], said[1:], after=0, now=NOW, received_at=NOW)
+    assert decisions.of([first, second]) == {first.id: said[0]}
+    episodes.keep(WHO, said[1:])
+    assert decisions.of([first, second])[second.id] == said[1]
+
+
 def test_an_alert_is_read_as_it_was_written(dynamodb: Any) -> None:
     open_, over = an_alert(id="a-1"), an_alert(id="a-2", state="resolved", outcome="resolved", resolved_at=NOW)
-    write(Episodes(dynamodb, "alerts", "registry"), open_, over)
+    write(Episodes(dynamodb, "alerts", "registry", Decisions(dynamodb, "decisions")), open_, over)
     keys = [alert_key(*WHO, name) for name in ("a-1", "a-2", "a-3")]
     assert Alerts(dynamodb, "alerts").get(keys) == {keys[0]: open_, keys[1]: over}
 
 
 def test_a_subjects_alerts_come_newest_first_and_page_by_page(dynamodb: Any) -> None:
     made = [an_alert(id=f"a-{hour}", raised_at=NOW + hour * HOUR) for hour in (3, 1, 4, 2, 5)]
-    write(Episodes(dynamodb, "alerts", "registry"), *made)
+    write(Episodes(dynamodb, "alerts", "registry", Decisions(dynamodb, "decisions")), *made)
     alerts = Alerts(dynamodb, "alerts")
     seen, cursor = [], None
     for _ in range(3):
@@ -138,7 +154,7 @@ def test_a_subjects_alerts_come_newest_first_and_page_by_page(dynamodb: Any) -> 
 )
 def test_alerts_may_be_asked_for_by_kind_and_time(dynamodb: Any, wanted: dict[str, Any], ids: list[str]) -> None:
     write(
-        Episodes(dynamodb, "alerts", "registry"),
+        Episodes(dynamodb, "alerts", "registry", Decisions(dynamodb, "decisions")),
         an_alert(id="a-1", raised_at=NOW + HOUR),
         an_alert(id="a-2", raised_at=NOW + 2 * HOUR, kind="weight"),
     )
@@ -183,7 +199,7 @@ def test_an_alert_is_read_from_the_stream() -> None:
 
 
 def test_a_notice_is_read_from_the_stream(dynamodb: Any) -> None:
-    write(Episodes(dynamodb, "alerts", "registry"), told(id="a-1"))
+    write(Episodes(dynamodb, "alerts", "registry", Decisions(dynamodb, "decisions")), told(id="a-1"))
     (row,) = rows(dynamodb, "outbox#")
     notice = to_notice(record("INSERT", row))
     assert (notice.organisation, notice.subject, notice.alert, notice.version) == (*WHO, "a-1", 1)

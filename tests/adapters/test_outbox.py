@@ -9,6 +9,7 @@ import pytest
 from moto import mock_aws
 
 from adapters.alerts import Episodes, outbox_key
+from adapters.decisions import Decisions
 from adapters.dynamodb import decode_item, encode_item
 from adapters.outbox import Outbox, Queues, from_body, to_body
 from adapters.registry import from_organisation, from_subject
@@ -64,7 +65,7 @@ def stored(aws: Any) -> Outbox:
     make_tables(dynamodb, ("registry", "alerts"))
     for item in (from_subject(a_subject()), from_organisation(an_organisation())):
         dynamodb.put_item(TableName="registry", Item=encode_item(item))
-    Episodes(dynamodb, "alerts", "registry").write(
+    Episodes(dynamodb, "alerts", "registry", Decisions(dynamodb, "decisions")).write(
         (ORGANISATION, SUBJECT),
         State({"crisis": Episode(stage="active")}),
         [an_alert(id="alert-1", tell=("patient", "doctor"), told="raised")],

@@ -209,17 +209,68 @@ def test_r22_exactly_the_subjects_that_fail_are_retried_from_their_first(whose: 
     assert {one.subject for one in episodes.notices} == {names[n] for n in whose if n not in bad}
 
 
+# decisions
+
+
+def whys(episodes: FakeEpisodes, reading: Observation) -> list[str | None]:
+    return [one.why for one in episodes.judged[reading.id].decisions]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, None),
+        ({"flags": ("movement",)}, "artefact"),
+        ({"tags": frozenset({"recalled"})}, "recalled"),
+        ({"measured_at": NOW - timedelta(hours=7)}, "late"),
+    ],
+    ids=["told", "artefact", "recalled", "late"],
+)
+def test_f7_what_told_or_silenced_something_is_kept(changes: dict[str, Any], why: str | None) -> None:
+    episodes = FakeEpisodes({WHO: monitored()})
+    run(episodes, inserted(reading := a_pressure(190, **changes)))
+    assert whys(episodes, reading) == [why]
+    assert episodes.judged[reading.id].judged_at == NOW
+
+
+def test_f7_what_says_nothing_new_is_not_kept() -> None:
+    episodes = FakeEpisodes({WHO: monitored()})
+    readings = [a_pressure(120, 1), a_pressure(190, 2), a_pressure(191, 3)]
+    run(episodes, inserted(*readings))
+    assert [*episodes.judged] == [readings[1].id]
+
+
+def test_p5_that_consent_was_missing_is_kept() -> None:
+    episodes = FakeEpisodes({WHO: monitored(a_subject(consent=None))})
+    run(episodes, inserted(reading := a_pressure(190)))
+    assert whys(episodes, reading) == ["no-consent"]
+
+
+def test_r33_more_decisions_than_a_transaction_takes_are_more_writes() -> None:
+    episodes = FakeEpisodes({WHO: monitored()})
+    run(episodes, inserted(*(a_pressure(190, n / 10, flags=("movement",)) for n in range(200))))
+    assert (len(episodes.judged), episodes.writes) == (200, [])
+
+
+def test_r27_a_reading_that_is_judged_again_keeps_its_first_decision() -> None:
+    episodes = FakeEpisodes({WHO: monitored()})
+    for now in (NOW, NOW + timedelta(days=1)):
+        run(episodes, inserted(reading := a_pressure(190)), now)
+    assert whys(episodes, reading) == [None]
+
+
 # the handler, over tables in memory
 
 
 @pytest.fixture
 def dynamodb() -> Iterator[Any]:
-    settings_ = {variable("alerts_table"): "alerts", variable("registry_table"): "registry"}
+    settings_ = {variable(f"{name}_table"): name for name in ("alerts", "registry", "decisions")}
+    settings_[variable("decision_days")] = "90"
     credentials = {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t"}
     with environment(settings_ | credentials), mock_aws():
         handler.wired.cache_clear()
         client = boto3.client("dynamodb", region_name=REGION)
-        make_tables(client, ("registry", "alerts"))
+        make_tables(client, ("registry", "alerts", "decisions"))
         client.put_item(TableName="registry", Item=encode_item(from_subject(a_subject())))
         CarePlans(client, "registry").put(*WHO, a_plan_version())
         yield client

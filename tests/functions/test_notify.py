@@ -15,6 +15,7 @@ from moto.sns.models import sns_backends
 from adapters.alerts import Episodes
 from adapters.aws import client as aws_client
 from adapters.contacts import ContactVault
+from adapters.decisions import Decisions
 from adapters.dynamodb import encode_item
 from adapters.environment import variable
 from adapters.outbox import to_body
@@ -240,7 +241,7 @@ def phone() -> Iterator[Any]:
         topic = sns.create_topic(Name="pma-local-org-clinic-a")["TopicArn"]
         for item in (from_subject(a_subject()), from_organisation(an_organisation(topic=topic))):
             dynamodb.put_item(TableName="registry", Item=encode_item(item))
-        Episodes(dynamodb, "alerts", "registry").write(
+        Episodes(dynamodb, "alerts", "registry", Decisions(dynamodb, "decisions")).write(
             (ORGANISATION, SUBJECT),
             State({"crisis": Episode(stage="active")}),
             [an_alert(id="alert-1", tell=("patient", "doctor"), told="raised")],

@@ -104,7 +104,15 @@ def test_only_the_switch_separates_local_from_prod(synthesised: TemplateOf) -> N
 def test_the_outputs_that_operators_and_provisioning_read(synthesised: TemplateOf, stage: str) -> None:
     assert set(synthesised(stage)["Outputs"]) == {
         *("ApiUrl", "TokenUrl", "UserPoolId", "UserPoolDomain"),
-        *("RegistryTable", "ObservationsTable", "AlertsTable", "DeliveriesTable", "ContactsTable", "QuarantineTable"),
+        *(
+            "RegistryTable",
+            "ObservationsTable",
+            "AlertsTable",
+            "DeliveriesTable",
+            "ContactsTable",
+            "QuarantineTable",
+            "DecisionsTable",
+        ),
         *("InboxQueueUrl", "BacklogQueueUrl", "DoorbellQueueUrl", "ErrorQueueUrl"),
         *("IotPolicyName", "ThingTypeName", "TopicRuleName", "TopicPrefix", "OrganisationTopicPrefix"),
         *("ProvisioningTemplateName", "ClaimPolicyName"),

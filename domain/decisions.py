@@ -1,0 +1,35 @@
+"""What the engine made of each reading, so that "why did it (not) alarm?" always has an answer.
+
+What changed or silenced something is kept when it is decided (`worth_keeping`); that nothing was wrong, or that it was
+known already, is computed again when somebody asks (domain/retrospect.py).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.alert import ENGINE_VERSION, Decision
+from domain.observation import Observation
+
+_NOTHING_NEW = frozenset({"within-limits", "same-episode"})
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """All decisions on one reading, made at `judged_at` by the engine of version `engine`."""
+
+    observation: str
+    kind: str
+    device_time: datetime
+    judged_at: datetime
+    decisions: tuple[Decision, ...]
+    engine: int = ENGINE_VERSION
+
+
+def worth_keeping(decisions: Iterable[Decision]) -> bool:
+    """True when one of them changed an episode, told somebody, or says why nobody was told of something."""
+    return any(one.why not in _NOTHING_NEW or one.before != one.after for one in decisions)
+
+
+def judged(observation: Observation, decisions: Iterable[Decision], now: datetime) -> Judged:
+    return Judged(observation.id, observation.kind, observation.device_time, now, tuple(decisions))
