@@ -21,7 +21,7 @@ from adapters.cursor import read_cursor, write_cursor
 from adapters.decisions import Decisions
 from adapters.dynamodb import Item, batch_get, decode_item, encode_item, query, transact
 from adapters.registry import plan_key, subject_key, to_subject
-from domain.alert import Alert, Monitored, State, dump, load
+from domain.alert import Acknowledged, Alert, Monitored, State, dump, load
 from domain.decisions import Judged
 from domain.notification import Notice
 
@@ -76,12 +76,22 @@ def to_item(alert: Alert) -> Item:
         "observation": alert.observation,
         "observations": alert.observations,
         "plan_version": alert.plan_version,
+        "worse_since": alert.worse_since,
+        "acknowledged": None
+        if alert.acknowledged is None
+        else {
+            "actor": alert.acknowledged.actor,
+            "version": alert.acknowledged.version,
+            "at": alert.acknowledged.at.isoformat(),
+        },
+        "snoozed_until": alert.snoozed_until,
+        "resolved_by": alert.resolved_by,
     }
 
 
 def to_alert(item: Mapping[str, Any]) -> Alert:
     """The alert of an item in plain Python (as batch_get, query and decode_item give it)."""
-    resolved_at = item["resolved_at"]
+    taken = item["acknowledged"]
     return Alert(
         id=item["id"],
         version=int(item["version"]),
@@ -96,11 +106,19 @@ def to_alert(item: Mapping[str, Any]) -> Alert:
         state=item["state"],
         outcome=item["outcome"],
         raised_at=datetime.fromisoformat(item["raised_at"]),
-        resolved_at=None if resolved_at is None else datetime.fromisoformat(resolved_at),
+        resolved_at=_time(item["resolved_at"]),
         observation=item["observation"],
         observations=tuple(item["observations"]),
         plan_version=item["plan_version"],
+        worse_since=int(item["worse_since"]),
+        acknowledged=taken and Acknowledged(taken["actor"], int(taken["version"]), datetime.fromisoformat(taken["at"])),
+        snoozed_until=_time(item["snoozed_until"]),
+        resolved_by=item["resolved_by"],
     )
+
+
+def _time(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)
 
 
 def is_new_version(record: Mapping[str, Any]) -> bool:

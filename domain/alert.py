@@ -17,13 +17,14 @@ to a subject and a rule:
 
 import json
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypeAlias
+from zoneinfo import ZoneInfo
 
-from domain.care_plan import Confirmation, Persistence, Plan, PlanVersion, Rule
+from domain.care_plan import ALWAYS_TOLD, Confirmation, Persistence, Plan, PlanVersion, Rule
 from domain.enrolment import Subject
 from domain.identity import deterministic_id
 from domain.observation import Observation
@@ -32,7 +33,7 @@ from domain.trend import Place, Point, holds
 
 Stage = Literal["idle", "confirming", "active", "clearing"]
 Signal = Literal[
-    "breached", "asked", "confirmed", "unanswered", "disproved", "lapsed", "eased", "relapsed", "recovered"
+    "breached", "asked", "confirmed", "unanswered", "disproved", "lapsed", "eased", "relapsed", "recovered", "ended"
 ]
 Why = Literal[
     "within-limits", "persisting", "late", "artefact", "auxiliary-only", "snoozed", "quiet-hours", "same-episode",
@@ -40,8 +41,8 @@ Why = Literal[
 ]  # fmt: skip
 """Why nobody was told (the contract's closed list)."""
 
-Told = Literal["measure-again", "raised"]
-"""What people are told: to measure again, or that an alert was raised (or has grown worse)."""
+Told = Literal["measure-again", "raised", "repeated"]
+"""What people are told: to measure again, that an alert was raised (or has grown worse), or that it still stands."""
 
 TRANSITIONS: dict[tuple[Stage, Signal], Stage] = {
     ("idle", "breached"): "active",
@@ -54,6 +55,9 @@ TRANSITIONS: dict[tuple[Stage, Signal], Stage] = {
     ("active", "recovered"): "idle",
     ("clearing", "relapsed"): "active",
     ("clearing", "recovered"): "idle",
+    ("confirming", "ended"): "idle",
+    ("active", "ended"): "idle",
+    ("clearing", "ended"): "idle",
 }
 """The state machine. A signal that a stage does not have here leaves it as it is."""
 
@@ -70,12 +74,17 @@ ARTEFACTS = frozenset(
 STATE_FORMAT = 1
 ENGINE_VERSION = 1
 
-CARE_PLAN = "care-plan"
+CARE_PLAN = "plan.unreadable"
 """The rule of the technical alert that a stored care plan does not read, so that templates judge in its place (R45)."""
 
+NO_DATA = "no-data."
+"""… of the technical alert that nothing of a kind arrives that could be repeated; the kind follows."""
+
+_NO_PLAN = Plan({}, {}, ZoneInfo("UTC"), ALWAYS_TOLD)
 _KEPT_ENTRIES = 64
 _KEPT_POINTS = 512
 _COUNTED = 16
+_SINCE = 4
 _FORGOTTEN = 30 * 24 * 3600 * 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BREACH, _RECOVERY, _MEDICAL = 1, 2, 4
@@ -87,11 +96,26 @@ Entry: TypeAlias = tuple[int, str, int]
 """A key with its verdict: bits of breach, recovery, medical device."""
 
 
+LONGEST_SNOOZE = timedelta(days=1)
+"""No silence lasts longer, however far off its end was set: none is left on by mistake (R66)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Somebody has taken an alert on: who, when, and which version they had seen."""
+
+    actor: str
+    version: int
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """One version of an alert. `tell` are the roles to notify of this version, `told` what; both empty if none.
 
-    `observation` is the reading that raised it, `observations` all that count towards it.
+    `observation` is the reading that raised it, `observations` all that count towards it. `worse_since` is the version
+    in which it last grew worse: who has seen only earlier ones has not seen that (R57). `resolved_by` is the person who
+    ended it, None when readings did.
     """
 
     id: str
@@ -113,6 +137,15 @@ class Alert:
     plan_version: str
     tell: tuple[str, ...] = ()
     told: Told | None = None
+    worse_since: int = 1
+    acknowledged: Acknowledged | None = None
+    snoozed_until: datetime | None = None
+    resolved_by: str | None = None
+
+
+def is_stale(alert: Alert, version: int) -> bool:
+    """True when who saw `version` has not seen what the alert is now: it grew worse since, or there was no such one."""
+    return not alert.worse_since <= version <= alert.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +154,9 @@ class Episode:
 
     `alert` is None though open: another alert of the family covers it, or its confirmation is awaited unasked.
     `over` is when the episode before ended: nothing measured before that raises again. `medical` says whether a medical
-    device has shown the breach, and `proven` when the last episode ended of which that was so.
+    device has shown the breach, and `proven` when the last episode ended of which that was so. `since` are the newest
+    readings that still showed it, beyond those `counted`. `told_at` is when people were last told (milliseconds),
+    `repeats` how often again, and `owed` what a snooze or quiet hours keep back.
     """
 
     stage: Stage = "idle"
@@ -137,20 +172,35 @@ class Episode:
     over: int | None = None
     proven: int | None = None
     alert: Alert | None = None
+    since: tuple[str, ...] = ()
+    told_at: int = 0
+    repeats: int = 0
+    owed: Told | None = None
 
 
 _IDLE = Episode()
 
 
 @dataclass(frozen=True, slots=True)
+class Snoozed:
+    """Nobody is told of a family up to `severity` until then (milliseconds). A silence has an author and a reason."""
+
+    until: int
+    severity: Severity
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """All episodes of one subject, by rule id; a rule that stands idle with nothing to remember is absent.
 
-    `series` are the points that rules about a run of values look back at, oldest first.
+    `series` are the points that rules about a run of values look back at, oldest first. `snoozes` are by family.
     """
 
     episodes: Mapping[str, Episode] = field(default_factory=dict)
     series: Mapping[Place, tuple[Point, ...]] = field(default_factory=dict)
+    snoozes: Mapping[str, Snoozed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +212,68 @@ class Tick:
     heard: Mapping[str, datetime] = field(default_factory=dict)
 
 
-Event: TypeAlias = Observation | Tick
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """`actor` takes on an alert as it was in `version`. It covers nothing worse that has come since (R57)."""
+
+    organisation: str
+    subject: str
+    alert: str
+    version: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """Nobody is told of the alert's family, at its severity or below, until then; an end that is past ends a snooze."""
+
+    organisation: str
+    subject: str
+    alert: str
+    version: int
+    actor: str
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """`actor` ends an alert. What is measured from now on may raise another."""
+
+    organisation: str
+    subject: str
+    alert: str
+    version: int
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChanged:
+    """Another plan is in force: what rested on rules that are gone is withdrawn. What was judged stays as it was."""
+
+    organisation: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentWithdrawn:
+    """Monitoring has ended (P5): all alerts are withdrawn, and nothing of the subject is remembered."""
+
+    organisation: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """These observations are no evidence any more (P8): what rested on them alone is withdrawn."""
+
+    organisation: str
+    subject: str
+    observations: frozenset[str]
+
+
+Event: TypeAlias = Observation | Tick | Acknowledge | Snooze | Resolve | PlanChanged | ConsentWithdrawn | Recalled
 
 
 class Decision(NamedTuple):
@@ -191,47 +302,142 @@ def step(state: State, event: Event, plan: Plan | None, now: datetime) -> tuple[
 
     `state` itself is returned when nothing changed. `now` is the clock: it decides what is fresh and what has expired.
     """
-    if plan is None:
-        if isinstance(event, Observation):
-            return state, [Decision(event.id, None, None, "idle", "idle", "no-plan")], []
-        return state, [], []
-    turn = _Turn(state, event, plan, _milliseconds(now))
-    if isinstance(event, Observation):
-        turn.check_plan(event)
-        turn.hear(event)
-        turn.read(event)
-    else:
-        turn.miss(event)
-    turn.expire()
-    if turn.changed is None and turn.series is state.series:
+    if plan is None and isinstance(event, Observation):
+        return state, [Decision(event.id, None, None, "idle", "idle", "no-plan")], []
+    turn = _Turn(state, event, plan or _NO_PLAN, _milliseconds(now))
+    turn.take(event)
+    if turn.is_as_before(state):
         return state, turn.decisions, []
-    turn.uncover()
-    return State(turn.tidied(), turn.series), turn.decisions, list(turn.alerts.values())
+    return State(turn.tidied(), turn.series, turn.snoozes), turn.decisions, list(turn.alerts.values())
 
 
 class _Turn:
     """One step under way. `changed` are the episodes once one has; `alerts` holds one new version of each."""
 
-    __slots__ = ("alerts", "changed", "decisions", "episodes", "event", "now", "plan", "series")
+    __slots__ = ("alerts", "changed", "decisions", "episodes", "event", "now", "plan", "series", "silenced", "snoozes")
 
     def __init__(self, state: State, event: Event, plan: Plan, now: int) -> None:
         self.episodes = state.episodes
         self.series = state.series
+        self.snoozes = state.snoozes
         self.changed: dict[str, Episode] | None = None
         self.event = event
         self.plan = plan
         self.now = now
         self.decisions: list[Decision] = []
         self.alerts: dict[str, Alert] = {}
+        self.silenced: dict[str, Why] = {}
 
-    def check_plan(self, observation: Observation) -> None:
+    def take(self, event: Event) -> None:
+        match event:
+            case Observation():
+                self.check_plan()
+                self.hear(event)
+                self.read(event)
+            case Tick():
+                self.check_plan()
+                self.withdraw(self._is_gone)
+                self.miss(event)
+            case Acknowledge():
+                self.acknowledge(event)
+            case Snooze():
+                self.snooze(event)
+            case Resolve():
+                self.resolve(event)
+            case PlanChanged():
+                self.check_plan()
+                self.withdraw(self._is_gone)
+            case ConsentWithdrawn():
+                self.withdraw(lambda _, __: True)
+                self.series, self.snoozes = self.series and {}, self.snoozes and {}
+                return
+            case _:
+                self.recall(event.observations)
+        self.expire()
+        if self.changed is not None:
+            self.uncover()
+        self.remind()
+
+    def is_as_before(self, state: State) -> bool:
+        return self.changed is None and self.series is state.series and self.snoozes is state.snoozes
+
+    def acknowledge(self, asked: Acknowledge) -> None:
+        """Take an alert on, once; who has seen only what was less severe is not heard (R57)."""
+        name, episode = self._asked(asked.alert, asked.version)
+        if episode.alert is not None and episode.alert.acknowledged is None:
+            taken = Acknowledged(asked.actor, asked.version, _moment(self.now))
+            self._keep(name, episode, self._publish(episode, None, acknowledged=taken))
+
+    def snooze(self, asked: Snooze) -> None:
+        """Tell nobody of the alert's family at its severity or below until then; when it is over, they hear again."""
+        name, episode = self._asked(asked.alert, asked.version)
+        if episode.alert is None:
+            return
+        until = min(_milliseconds(asked.until), self.now + LONGEST_SNOOZE // timedelta(milliseconds=1))
+        family = episode.alert.family
+        snoozes = {each: one for each, one in self.snoozes.items() if each != family and self.now < one.until}
+        if until > self.now:
+            snoozes[family] = Snoozed(until, episode.alert.severity, asked.actor, asked.reason)
+        if snoozes == self.snoozes:
+            return
+        self.snoozes = snoozes
+        if until > self.now:
+            after = replace(episode, owed=episode.owed or "repeated")
+            self._keep(name, episode, self._publish(after, None, snoozed_until=_moment(until)))
+        else:
+            after = replace(episode, owed=None if episode.owed == "repeated" else episode.owed)
+            self._keep(name, episode, self._publish(after, None, snoozed_until=None))
+
+    def resolve(self, asked: Resolve) -> None:
+        name, episode = self._asked(asked.alert, asked.version)
+        if episode.alert is not None:
+            self._keep(name, episode, self._end(episode, "ended", self.now, "resolved", by=asked.actor))
+
+    def _asked(self, alert: str, version: int) -> tuple[str, Episode]:
+        """The episode of that alert, if it is open and nothing worse has come since that version."""
+        for name, episode in self.episodes.items():
+            if episode.alert is not None and episode.alert.id == alert and not is_stale(episode.alert, version):
+                return name, episode
+        return "", _IDLE
+
+    def withdraw(self, gone: Callable[[str, Episode], bool]) -> None:
+        """End what has lost its ground, as if it had never been: the next reading may raise it again."""
+        for name, before in list(self.episodes.items()):
+            if gone(name, before):
+                if before.alert is not None:
+                    at = _moment(self.now)
+                    self._publish(before, None, state="resolved", outcome="withdrawn", resolved_at=at)
+                self._keep(name, before, _IDLE)
+
+    def recall(self, observations: frozenset[str]) -> None:
+        """Forget what these observations showed, and withdraw what nothing else shows."""
+        series = {
+            place: kept
+            for place, points in self.series.items()
+            if (kept := tuple(point for point in points if point[1] not in observations))
+        }
+        if series != self.series:
+            self.series = series
+        for name, before in list(self.episodes.items()):
+            entries = tuple(entry for entry in before.entries if entry[1] not in observations)
+            if entries != before.entries:
+                self._keep(name, before, replace(before, entries=entries))
+        self.withdraw(lambda _, one: bool(one.counted) and observations.issuperset((*one.counted, *one.since)))
+
+    def check_plan(self) -> None:
         """A care plan that does not read is a technical alert for as long as templates judge in its place (R45)."""
         before = self.episodes.get(CARE_PLAN)
         if before is None and self.plan.unreadable is not None:
-            self._keep(CARE_PLAN, _IDLE, self._unreadable(observation, self.plan.unreadable))
+            self._keep(CARE_PLAN, _IDLE, self._unreadable(self.plan.unreadable))
         elif before is not None and self.plan.unreadable is None:
             self._end(before, "recovered", self.now, "resolved")
             self._keep(CARE_PLAN, before, _IDLE)
+
+    def _is_gone(self, name: str, _: Episode) -> bool:
+        """True of an episode whose rule the plan no longer has."""
+        if name.startswith(NO_DATA):
+            return name.removeprefix(NO_DATA) not in self.plan.rules
+        return name not in self.plan.by_id and name != CARE_PLAN
 
     def miss(self, tick: Tick) -> None:
         """Raise what has not arrived for too long; a kind that was never heard, since the plan is in force."""
@@ -247,11 +453,12 @@ class _Turn:
 
     def hear(self, observation: Observation) -> None:
         """Whatever arrives of a kind ends that it was missing, however old or poor: it is the silence that is over."""
-        for rule in self.plan.missing:
-            before = self.episodes.get(rule.id)
-            if rule.kind == observation.kind and before is not None:
+        silences = [rule.id for rule in self.plan.missing if rule.kind == observation.kind]
+        for name in (*silences, NO_DATA + observation.kind):
+            before = self.episodes.get(name)
+            if before is not None:
                 self._end(before, "recovered", self.now, "resolved")
-                self._keep(rule.id, before, _IDLE)
+                self._keep(name, before, _IDLE)
 
     def read(self, observation: Observation) -> None:
         rules = self.plan.rules.get(observation.kind)
@@ -318,8 +525,40 @@ class _Turn:
             if self.now > before.arrived + rule.confirm.within:
                 after = self._unanswered(before, rule.confirm)
                 self._keep(name, before, after)
-                why: Why | None = None if self._was_told(after) else "persisting"
+                why = self._why(after, "persisting")
                 self.decisions.append(Decision(None, name, rule.plan_version, before.stage, after.stage, why))
+
+    def remind(self) -> None:
+        """Tell what a snooze or quiet hours held back, and repeat what stands; of stale data, that none came (C22)."""
+        for name, before in list(self.episodes.items()) if self.episodes else ():
+            alert, rule = before.alert, self.plan.by_id.get(name)
+            if alert is None or before.stage != "active" or alert.acknowledged is not None or alert.id in self.alerts:
+                continue
+            told = before.owed or self._due(rule, before)
+            if told is None or self._silent(alert) is not None:
+                continue
+            if told == "repeated" and rule is not None and self.now - before.last[0] > rule.fresh_for:
+                self._no_data(rule, before)
+                continue
+            repeats = before.repeats + (before.owed is None)
+            after = self._publish(replace(before, owed=None, repeats=repeats), told, snoozed_until=None)
+            self._keep(name, before, after)
+            self.decisions.append(Decision(None, name, alert.plan_version, before.stage, after.stage, None))
+
+    def _due(self, rule: Rule | None, episode: Episode) -> Told | None:
+        """A rule may ask for reminders until somebody takes the alert on, but not for ever (C7)."""
+        if rule is None or rule.repeat is None or episode.repeats >= rule.repeat.at_most:
+            return None
+        return "repeated" if self.now - episode.told_at >= rule.repeat.every else None
+
+    def _no_data(self, rule: Rule, episode: Episode) -> None:
+        """What cannot be repeated, since nothing was measured that would still say so, is that nothing was measured."""
+        name = NO_DATA + rule.kind
+        known = any(one.id in self.episodes for one in self.plan.missing if one.kind == rule.kind)
+        if not known and name not in self.episodes:
+            severity: Severity = "info" if rule.severity == "info" else "warning"
+            silence = replace(rule, id=name, value="missing_for", severity=severity, family=name)
+            self._keep(name, _IDLE, self._technical(silence, f"{rule.id}/{episode.last[0]}"))
 
     def uncover(self) -> None:
         """Show what an alert of the family has covered, the worst first, once that alert is no longer open.
@@ -356,7 +595,7 @@ class _Turn:
         arrived = _milliseconds(observation.received_at)
         if episode.stage != "idle":
             after, why = self._follow(rule, episode, entry, arrived)
-            return after, None if self._was_told(after) else why
+            return after, self._why(after, why)
         at, _, verdict = entry
         breached = bool(verdict & _BREACH)
         stale = self.now - at > rule.fresh_for
@@ -404,7 +643,8 @@ class _Turn:
             return episode, "persisting"
         if self._covered(rule, episode):
             return episode, "same-episode"
-        return self._raise(rule, episode, tell=True), None
+        episode = self._raise(rule, episode, tell=True)
+        return episode, self._why(episode, None)
 
     def _follow(self, rule: Rule, episode: Episode, entry: Entry, arrived: int) -> tuple[Episode, Why | None]:
         """An open episode and one more reading."""
@@ -426,7 +666,8 @@ class _Turn:
             return self._recover(rule, episode, key, verdict)
         if key > episode.last:
             relapsed = episode if episode.clear_since is None else self._signal(episode, "relapsed")
-            episode = replace(relapsed, last=key, clear_since=None)
+            since = (*episode.since, key[1])[-_SINCE:] if verdict & _BREACH else episode.since
+            episode = replace(relapsed, last=key, clear_since=None, since=since)
         elif episode.clear_since is not None and key[0] >= episode.clear_since:
             episode = replace(episode, clear_since=episode.last[0])  # it has not been well for as long as it seemed
         return episode, "same-episode"
@@ -496,9 +737,16 @@ class _Turn:
             return episode
         return self._publish(episode, told, state=stage, observations=episode.counted)
 
-    def _end(self, episode: Episode, signal: Signal, at: int, outcome: Literal["resolved", "not-confirmed"]) -> Episode:
+    def _end(
+        self,
+        episode: Episode,
+        signal: Signal,
+        at: int,
+        outcome: Literal["resolved", "not-confirmed"],
+        by: str | None = None,
+    ) -> Episode:
         if episode.alert is not None:
-            self._publish(episode, None, state="resolved", outcome=outcome, resolved_at=_moment(at))
+            self._publish(episode, None, state="resolved", outcome=outcome, resolved_at=_moment(at), resolved_by=by)
         stage = TRANSITIONS[episode.stage, signal]
         over, proven = max(at, episode.over or at), max(at, episode.proven or at) if episode.medical else episode.proven
         return Episode(stage=stage, over=over, proven=proven)  # neither moves back, whatever comes late
@@ -529,16 +777,15 @@ class _Turn:
                 plan_version=episode.plan_version,
             ),
             told if tell else None,
-            self.plan.told_first,
         )
 
-    def _unreadable(self, observation: Observation, plan_version: str) -> Episode:
-        about = Rule(CARE_PLAN, observation.kind, CARE_PLAN, "warning", CARE_PLAN, plan_version, fresh_for=0)
-        return self._technical(about, observation.id, (observation.id,), ("doctor", "duty"))
+    def _unreadable(self, plan_version: str) -> Episode:
+        seen = self.event if isinstance(self.event, Observation) else None
+        kind = next(iter(self.plan.rules), "") if seen is None else seen.kind
+        about = Rule(CARE_PLAN, kind, CARE_PLAN, "warning", CARE_PLAN, plan_version, fresh_for=0)
+        return self._technical(about, plan_version, () if seen is None else (seen.id,))
 
-    def _technical(
-        self, rule: Rule, cause: str, observations: tuple[str, ...] = (), tell: tuple[str, ...] | None = None
-    ) -> Episode:
+    def _technical(self, rule: Rule, cause: str, observations: tuple[str, ...] = ()) -> Episode:
         """An episode about our machinery or the subject's silence. `cause` tells this one from others of the rule."""
         at = self.now, cause
         version, severity = rule.plan_version, rule.severity
@@ -562,21 +809,48 @@ class _Turn:
             plan_version=version,
         )
         opened = Episode("active", (), at, at, counted=observations, severity=severity, plan_version=version)
-        return self._show(opened, alert, "raised", self.plan.told_first if tell is None else tell)
+        return self._show(opened, alert, "raised")
 
     def _publish(self, episode: Episode, told: Told | None, **changes: Any) -> Episode:
         """A new version of an episode's alert: one a step, however much happens in it."""
-        assert episode.alert is not None  # noqa: S101 - callers have looked
-        earlier = self.alerts.get(episode.alert.id)
-        version = episode.alert.version + (earlier is None)
+        alert = episode.alert
+        assert alert is not None  # noqa: S101 - callers have looked
+        earlier = self.alerts.get(alert.id)
+        version = alert.version + (earlier is None)
+        if told == "raised" and episode.owed != "raised":  # it grew worse: who took it on has not seen that
+            changes = {"worse_since": version, "acknowledged": None, "snoozed_until": None} | changes
+            episode = replace(episode, repeats=0)
+        alert = replace(alert, version=version, **changes)
         if told is None and earlier is not None:
-            return self._show(episode, replace(episode.alert, version=version, **changes), earlier.told, earlier.tell)
-        return self._show(episode, replace(episode.alert, version=version, **changes), told, self.plan.told_first)
+            self.alerts[alert.id] = replace(alert, told=earlier.told, tell=earlier.tell)
+            return replace(episode, alert=alert)
+        return self._show(episode, alert, told)
 
-    def _show(self, episode: Episode, alert: Alert, told: Told | None, tell: tuple[str, ...]) -> Episode:
-        """Put out `alert`; the episode keeps it without whom this version told."""
-        self.alerts[alert.id] = replace(alert, told=told, tell=tell) if told else alert
-        return replace(episode, alert=alert)
+    def _show(self, episode: Episode, alert: Alert, told: Told | None) -> Episode:
+        """Put out `alert`; the episode keeps it without whom this version told, and what is still to be told."""
+        silent = None if told is None else self._silent(alert)
+        if silent is not None:
+            self.silenced[alert.id] = silent
+            if silent == "snoozed":
+                alert = replace(alert, snoozed_until=_moment(self.snoozes[alert.family].until))
+            self.alerts[alert.id] = alert
+            return replace(episode, alert=alert, owed="raised")
+        if told is None:
+            self.alerts[alert.id] = alert
+            return replace(episode, alert=alert)
+        tell = ("doctor", "duty") if alert.rule == CARE_PLAN else self.plan.told_first
+        self.alerts[alert.id] = replace(alert, told=told, tell=tell)
+        return replace(episode, alert=alert, told_at=self.now, owed=None)
+
+    def _silent(self, alert: Alert) -> Why | None:
+        """Why nobody may be told of `alert` now. What is worse than what was snoozed breaks through (C2, R49)."""
+        snoozed = self.snoozes.get(alert.family)
+        if snoozed is not None and self.now < snoozed.until and RANK[alert.severity] <= RANK[snoozed.severity]:
+            return "snoozed"
+        quiet = self.plan.quiet_hours
+        if quiet is not None and alert.severity != "critical":
+            return "quiet-hours" if quiet.covers(_moment(self.now).astimezone(self.plan.zone)) else None
+        return None
 
     def _covered(self, rule: Rule, episode: Episode) -> bool:
         """True while another open alert of the family is at least as severe."""
@@ -588,8 +862,11 @@ class _Turn:
             for other in self.episodes.values()
         )
 
-    def _was_told(self, episode: Episode) -> bool:
-        return episode.alert is not None and (now := self.alerts.get(episode.alert.id)) is not None and bool(now.told)
+    def _why(self, episode: Episode, otherwise: Why | None) -> Why | None:
+        """Why nobody was told of what this step made of an episode; None when somebody was."""
+        if episode.alert is None or (shown := self.alerts.get(episode.alert.id)) is None:
+            return otherwise
+        return None if shown.told else self.silenced.get(shown.id, otherwise)
 
     def _id(self, rule: str, raised_by: str) -> str:
         return deterministic_id(self.event.organisation, "alert", self.event.subject, rule, raised_by)
@@ -697,6 +974,10 @@ def dump(state: State) -> str:
             "/".join(place): [(at, name, str(value)) for at, name, value in points]
             for place, points in state.series.items()
         }
+    if state.snoozes:
+        stored["snoozes"] = {
+            family: [one.until, one.severity, one.actor, one.reason] for family, one in state.snoozes.items()
+        }
     return json.dumps(stored, separators=(",", ":"))
 
 
@@ -708,6 +989,7 @@ def load(text: str) -> State:
     return State(
         {rule: _episode(facts) for rule, facts in stored["episodes"].items()},
         {_place(name): _points(points) for name, points in stored.get("series", {}).items()},
+        {family: Snoozed(*facts) for family, facts in stored.get("snoozes", {}).items()},
     )
 
 
@@ -725,15 +1007,17 @@ def _facts(episode: Episode) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if not isinstance(value, Alert):
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if not isinstance(value, Alert | Acknowledged):
         return value
-    facts = {name: getattr(value, name) for name in Alert.__dataclass_fields__ if name not in ("tell", "told")}
-    return {name: fact.isoformat() if isinstance(fact, datetime) else fact for name, fact in facts.items()}
+    facts = {name: getattr(value, name) for name in value.__dataclass_fields__ if name not in ("tell", "told")}
+    return {name: _plain(fact) for name, fact in facts.items() if fact is not None}
 
 
 def _episode(facts: dict[str, Any]) -> Episode:
     """An episode from its JSON: lists become tuples, and texts times."""
-    for name in ("opened", "last", "counted"):
+    for name in ("opened", "last", "counted", "since"):
         if name in facts:
             facts[name] = tuple(facts[name])
     if "entries" in facts:
@@ -744,12 +1028,14 @@ def _episode(facts: dict[str, Any]) -> Episode:
 
 
 def _alert(facts: dict[str, Any]) -> Alert:
-    resolved_at = facts["resolved_at"]
+    taken = facts.get("acknowledged")
+    times = {name: datetime.fromisoformat(facts[name]) for name in ("raised_at", "snoozed_until") if name in facts}
     return Alert(
-        **facts
+        **{"outcome": None, "resolved_at": None}
+        | facts
+        | times
         | {
-            "raised_at": datetime.fromisoformat(facts["raised_at"]),
-            "resolved_at": resolved_at and datetime.fromisoformat(resolved_at),
             "observations": tuple(facts["observations"]),
+            "acknowledged": taken and Acknowledged(**taken | {"at": datetime.fromisoformat(taken["at"])}),
         }
     )

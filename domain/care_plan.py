@@ -85,6 +85,14 @@ class Confirmation:
     ask_again: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """Every so many milliseconds, and how often in all."""
+
+    every: int
+    at_most: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """A rule as the engine runs it: bounds are canonical, periods are milliseconds.
@@ -109,6 +117,7 @@ class Rule:
     condition: Node | None = None
     places: frozenset[Place] = frozenset()
     missing_for: int | None = None
+    repeat: Repetition | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -278,6 +287,7 @@ def _rule(body: RuleBody, label: str) -> Rule:
         if confirm is None
         else Confirmation(confirm.readings, milliseconds(confirm.within), confirm.ask_again),
         active=body.active,
+        repeat=None if body.repeat is None else Repetition(milliseconds(body.repeat.every), body.repeat.at_most),
     )
     if form == "missing_for":
         assert body.when.missing_for is not None  # noqa: S101 - `form` names it

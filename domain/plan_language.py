@@ -227,6 +227,12 @@ class Hours(Body):
             raise ValueError("to differs from from")
         return self
 
+    def covers(self, local: datetime) -> bool:
+        clock = local.time()
+        if self.from_ < self.to:
+            return self.from_ <= clock < self.to
+        return clock >= self.from_ or clock < self.to
+
 
 class ActiveHours(Hours):
     """`days` are those on which the period begins."""
@@ -234,12 +240,8 @@ class ActiveHours(Hours):
     days: Annotated[tuple[Day, ...], Field(min_length=1, max_length=7)] = _DAYS
 
     def covers(self, local: datetime) -> bool:
-        clock, day = local.time(), local.weekday()
-        if self.from_ < self.to:
-            return self.from_ <= clock < self.to and _DAYS[day] in self.days
-        if clock >= self.from_:
-            return _DAYS[day] in self.days
-        return clock < self.to and _DAYS[day - 1] in self.days
+        began = local.weekday() - (self.from_ > self.to and local.time() < self.to)  # -1 is the Sunday before
+        return super().covers(local) and _DAYS[began] in self.days
 
 
 class Repeat(Body):

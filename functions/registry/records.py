@@ -59,8 +59,8 @@ def _alert(one: Alert) -> dict[str, Any]:
         "resolved_at": _moment(one.resolved_at),
         "observation": one.observation,
         "plan_version": one.plan_version,
-        "acknowledged": None,
-        "snoozed_until": None,
+        "acknowledged": one.acknowledged and {"actor": one.acknowledged.actor, "at": one.acknowledged.at.isoformat()},
+        "snoozed_until": _moment(one.snoozed_until),
     }
 
 

@@ -47,7 +47,7 @@ def test_rules_with_one_id_are_one_rule_in_every_programme() -> None:
 
 def test_both_languages_say_everything() -> None:
     names = {f"{who}/{step_}/{severity}" for who, step_, severity in product(
-        ("patient", "team"), ("measure-again", "raised"), ("info", "warning", "critical")
+        ("patient", "team"), ("measure-again", "raised", "repeated"), ("info", "warning", "critical")
     )}  # fmt: skip
     assert {language: set(texts) for language, texts in messages().items()} == dict.fromkeys(
         ("en", "ru"), names | {"patient/emergency"}

@@ -1,8 +1,8 @@
 """The life of an alert, from single readings to whole episodes; then what holds for every order and every repeat."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,87 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from domain.alert import CARE_PLAN, TRANSITIONS, Alert, Decision, State, Tick, dump, load, step
-from domain.care_plan import Plan, plan_for
+from domain.alert import CARE_PLAN, TRANSITIONS, Decision, State, Tick, dump, load, step
+from domain.care_plan import Plan
 from domain.observation import Observation
 from domain.plan_language import RANK
-from tests.builders import NOW, ORGANISATION, SUBJECT, a_plan_version, a_rule, a_subject, an_observation
+from tests.builders import NOW, ORGANISATION, SUBJECT, a_rule, an_observation
+from tests.lives import Life, a_plan, at, bound, lived, reading
 
-MINUTE = timedelta(minutes=1)
 ASK = {"readings": 2, "within": "PT10M", "ask_again": True}
 HOLD = {"readings": 2, "within": "PT10M"}
-
-
-def a_plan(*rules: dict[str, Any], **changes: Any) -> Plan:
-    plan = plan_for(a_subject(), [a_plan_version(*rules, **changes)], {}, NOW)
-    assert plan is not None
-    return plan
-
-
-def bound(value: float, unit: str = "mm[Hg]") -> dict[str, Any]:
-    return {"value": value, "unit": unit}
 
 
 CRISIS = a_rule(id="crisis", family="pressure-high")
 HIGH = a_rule(id="high", severity="warning", family="pressure-high", when={"at_or_above": bound(135)})
 LOW = a_rule(id="low", severity="warning", when={"below": bound(90)})
-
-
-def at(minute: float) -> datetime:
-    return NOW + minute * MINUTE
-
-
-def reading(minute: float, systolic: float | None, **changes: Any) -> Observation:
-    """A systolic pressure measured `minute` minutes after NOW, received as it was measured."""
-    values = {"diastolic": Decimal(70)} | ({} if systolic is None else {"systolic": Decimal(str(systolic))})
-    facts = {"values": values, "measured_at": at(minute), "received_at": at(minute)}
-    return an_observation(**facts | changes)
-
-
-@dataclass
-class Life:
-    """A subject under a plan. `told` are (what, rule, severity) in order; `alerts` the newest version of each."""
-
-    plan: Plan | None
-    state: State = field(default_factory=State)
-    told: list[tuple[str, str, str]] = field(default_factory=list)
-    alerts: dict[str, Alert] = field(default_factory=dict)
-    versions: list[Alert] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
-
-    def read(self, observation: Observation, now: datetime | None = None) -> "Life":
-        return self._take(step(self.state, observation, self.plan, now or observation.received_at))
-
-    def tick(self, minute: float) -> "Life":
-        return self._take(step(self.state, Tick(ORGANISATION, SUBJECT), self.plan, at(minute)))
-
-    def _take(self, outcome: tuple[State, list[Decision], list[Alert]]) -> "Life":
-        self.state, self.decisions, alerts = outcome
-        for alert in alerts:
-            assert bool(alert.told) == bool(alert.tell)
-            before = self.alerts.get(alert.id)
-            assert alert.version == (before.version + 1 if before else 1)
-            self.alerts[alert.id] = alert
-            self.versions.append(alert)
-            if alert.told:
-                self.told.append((alert.told, alert.rule, alert.severity))
-        return self
-
-    def stages(self) -> dict[str, str]:
-        return {name: one.stage for name, one in self.state.episodes.items() if one.stage != "idle"}
-
-    def why(self) -> dict[str | None, str | None]:
-        return {decision.rule: decision.why for decision in self.decisions}
-
-    def outcomes(self) -> list[tuple[str, str, str | None]]:
-        return [(alert.rule, alert.state, alert.outcome) for alert in self.alerts.values()]
-
-
-def lived(plan: Plan, *readings: tuple[float, float]) -> Life:
-    life = Life(plan)
-    for minute, systolic in readings:
-        life.read(reading(minute, systolic))
-    return life
 
 
 # one reading
