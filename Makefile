@@ -8,6 +8,7 @@ PYTHON ?= python3
 STAGE ?= dev
 DATA ?=
 EXAMPLES ?= 2000
+PAYLOADS ?= 1000000
 MUTANTS ?=
 
 BIN := .venv/bin
@@ -73,9 +74,11 @@ test: check ## everything that CI runs
 .PHONY: proof fuzz
 proof: $(SETUP) ## every property with EXAMPLES=2000 examples each
 	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof -m "not e2e and not slow and not localstack" tests/domain tests/functions tests/adapters
-fuzz: $(SETUP) ## whatever bytes a device may send, EXAMPLES=2000 of each kind: refused or read, never an error
+fuzz: $(SETUP) ## PAYLOADS=1000000 through all of ingest, then EXAMPLES=2000 of each decoder: refused or read, never an error
+	@echo "Fuzzing: $(PAYLOADS) payloads of every format (a million takes about ten minutes of one core) ..."
+	@PAYLOADS=$(PAYLOADS) $(BIN)/pytest -q --no-header --timeout 7200 --hypothesis-profile proof tests/functions/test_fuzz.py
 	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof tests/domain/test_reading.py tests/domain/test_units.py \
-		tests/domain/test_judgement.py tests/domain/test_gatt.py tests/functions/test_ingest.py tests/functions/test_fuzz.py
+		tests/domain/test_judgement.py tests/domain/test_gatt.py tests/domain/test_omh.py tests/domain/test_mapping.py tests/functions/test_ingest.py
 
 .PHONY: test-localstack
 test-localstack: $(SETUP) ## the chain on a LocalStack that you started; AWS_ENDPOINT_URL says where (default: port 4566)

@@ -1,15 +1,16 @@
 """Whatever devices of any format send: no error but a refusal, and published = stored + quarantined + repeats.
 
-`make fuzz` sends a million payloads; a bounded share runs with the rest. A failing `seed` plays the same again.
+`make fuzz` sends a million payloads (PAYLOADS); five thousand run with the rest. A failing `seed` plays the same again.
 """
 
 import json
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 from typing import Any, TypeAlias
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.catalogue import profiles
@@ -22,6 +23,10 @@ Json: TypeAlias = Any
 
 PAYLOADS = 50
 """In one example."""
+
+AS_MANY_AS_ASKED = (
+    settings(max_examples=int(os.environ["PAYLOADS"]) // PAYLOADS) if "PAYLOADS" in os.environ else settings()
+)
 
 THING = "PHONE-1"
 DEVICES = {
@@ -47,13 +52,23 @@ READINGS = [
 GATT = [
     ("BP-1", "2A35", "1E780050005D00EA070B160C1E004800010100"),
     ("BP-1", "2A35", "04780050005D004800"),
+    ("BP-2", "2A35", "1FA0F06AF07CF0EA070B160B1E004800021F00"),
     ("GL-1", "2A18", "022A00EA070B160C000078B012"),
+    ("GL-1", "2A18", "1F2B00EA070B160B00000A0037C0F10000"),
     ("GL-1", "2A34", "022A0003"),
+    ("GL-1", "2A34", "FF2B00010120B003150A003C0110C041F0"),
     ("CGM-1", "2AA7", "06000C100600"),
+    ("CGM-1", "2AA7", "06000C10060006000D100B00"),
+    ("CGM-1", "2AA7", "0DE30C10060000000001005900"),
     ("SC-1", "2A9D", "00B036"),
+    ("SC-1", "2A9D", "0F6C1DEA070B160C0000010A01AE02"),
+    ("OX-1", "2A5E", "0F61004000EA070B160C00000000000000D2F0"),
     ("OX-1", "2A5F", "0060004600"),
+    ("OX-1", "2A5F", "1F600046006000460060004600010000000064F0"),
     ("TH-1", "2A1C", "006F0100FF"),
+    ("TH-1", "2A1C", "07DA0300FFEA070B160C000006"),
     ("BR-1", "2A37", "165000048003"),
+    ("BR-1", "2A37", "1F5000100000040004"),
 ]
 
 
@@ -71,12 +86,19 @@ HOUR = {"start_date_time": "2026-11-22T07:00:00Z", "duration": {"value": 1, "uni
 OMH = [
     _omh(
         "blood-pressure",
-        "3.0",
+        version,
         systolic_blood_pressure={"value": 120, "unit": "mmHg"},
         diastolic_blood_pressure={"value": 80, "unit": "mmHg"},
-        body_posture="sitting",
-    ),
+    )
+    for version in ("1.0", "2.0", "3.1", "4.0")
+]
+OMH += [
     _omh("blood-glucose", "2.0", blood_glucose={"value": 95, "unit": "mg/dL"}, specimen_source="capillary blood"),
+    _omh("blood-glucose", "4.0", blood_glucose={"value": 5.4, "unit": "mmol/L"}, specimen_source="interstitial fluid"),
+    _omh("heart-rate", "2.0", heart_rate={"value": 61, "unit": "beats/min"}, descriptive_statistic="average"),
+    _omh("body-weight", "3.0", body_weight={"value": 154.3, "unit": "lb"}),
+    _omh("body-temperature", "4.0", body_temperature={"value": 98.6, "unit": "F"}, measurement_location="oral"),
+    _omh("oxygen-saturation", "1.0", oxygen_saturation={"value": 96, "unit": "%"}, system="peripheral capillary"),
     _omh("step-count", "3.0", step_count={"value": 900, "unit": "steps"}, effective_time_frame={"time_interval": HOUR}),
 ]
 EPOCH = round(NOW.timestamp())
@@ -110,6 +132,8 @@ SAMPLES: list[tuple[str, Json]] = [
     ("omh", OMH),
     *((f"vendor/{profile}", said) for profile, (_, said) in VENDORS.items()),
     ("status", STATUS),
+    ("gatt", _gatt("BP-1", "2A35", "00FF07FF07FF07")),  # no number at all
+    ("gatt", _gatt("CGM-1", "2AA7", "08000C100600FFFF")),  # a check that does not fit
     ("vendor/nobodys", {"anything": 1}),
     ("nothing", {}),
 ]
@@ -195,6 +219,7 @@ def _ingest() -> Ingest:
     )
 
 
+@AS_MANY_AS_ASKED
 @given(st.integers(0, 2**63))
 def test_r17_f2_whatever_is_sent_is_stored_or_set_aside_or_a_repeat(seed: int) -> None:
     random = Random(seed)  # noqa: S311 - no secret
