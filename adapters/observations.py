@@ -313,6 +313,38 @@ class Observations:
             next=write_cursor(_place(left[limit - 1])) if len(left) > limit else None,
         )
 
+    def between(
+        self,
+        organisation: str,
+        subject: str,
+        *,
+        from_at: datetime,
+        to_at: datetime,
+        most: int,
+        kinds: Collection[str] = tuple(KINDS),
+    ) -> list[Observation]:
+        """All that the device's time puts into a period (both ends inclusive, to the second), in no order of kinds.
+
+        Of a kind with more than `most`, its newest are given.
+        """
+        pk = f"{organisation}#{subject}"
+        found: list[Observation] = []
+        for kind in kinds:
+            rows = query(
+                self.client,
+                TableName=self.table,
+                ConsistentRead=True,
+                ScanIndexForward=False,
+                KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
+                ExpressionAttributeValues={
+                    ":pk": {"S": pk},
+                    ":low": {"S": f"{kind}#{_moment(from_at)}"},
+                    ":high": {"S": f"{kind}#{_moment(to_at)}{_AFTER}"},
+                },
+            )
+            found += (_joined(row, mark) for row, mark in islice(_with_marks(rows), most))
+        return found
+
     def _newest(self, pk: str, low: str, high: str, limit: int) -> Iterable[tuple[Item, Item | None]]:
         found = query(
             self.client,

@@ -27,6 +27,7 @@ from domain.plan_language import (
     ActiveHours,
     Bound,
     CarePlanBody,
+    DryRunBody,
     Hours,
     Measurement,
     ProgrammeBody,
@@ -183,6 +184,11 @@ def parse_plan(document: Mapping[str, Any] | str | bytes, label: str = "") -> Ca
     return replace(_plan(body, label), author=body.author, effective_from=body.effective_from)
 
 
+def try_plan(body: DryRunBody) -> CarePlan:
+    """The care plan that is to be tried. Raises InvalidRequest."""
+    return _plan(body.plan, "tried", at="/plan")
+
+
 def parse_programme(data: str | bytes) -> Programme:
     """The programme that a file of the catalogue describes. Raises InvalidRequest."""
     body = read(ProgrammeBody, data)
@@ -209,6 +215,11 @@ def plan_for(
     if templates or in_force is not None:
         return _gather(templates, zone, unreadable=None if in_force is None else str(in_force.version))
     return None
+
+
+def plan_of(own: CarePlan, zone: ZoneInfo, *, since: datetime) -> Plan:
+    """What judges readings under `own` alone, as if it had been in force since then."""
+    return _gather((own,), zone, since=since)
 
 
 @lru_cache(maxsize=1024)
@@ -254,8 +265,8 @@ def _gather(
     )
 
 
-def _plan(body: TemplateBody, label: str) -> CarePlan:
-    refuse(*faults(body))
+def _plan(body: TemplateBody, label: str, at: str = "") -> CarePlan:
+    refuse(*faults(body, at))
     return CarePlan(
         rules=tuple(_rule(rule, label) for rule in body.rules),
         schedule=body.schedule,

@@ -13,21 +13,21 @@ _PER = {"/s": 1_000, "/min": 60_000, "/h": 3_600_000, "/d": 86_400_000}
 _NO_TIME_TO_ASK = Decimal("3.0")  # mmol/L: level 2 hypoglycaemia of the international consensus
 
 
-def faults(body: TemplateBody) -> Iterator[Fault]:
-    """What is wrong though each field by itself has the right shape."""
+def faults(body: TemplateBody, at: str = "") -> Iterator[Fault]:
+    """What is wrong with the plan that stands at the JSON pointer `at`."""
     seen: set[str] = set()
     for index, rule in enumerate(body.rules):
-        at = f"/rules/{index}"
+        here = f"{at}/rules/{index}"
         if rule.id in seen:
-            yield Fault(f"{at}/id", f"another rule is named {rule.id}")
+            yield Fault(f"{here}/id", f"another rule is named {rule.id}")
         seen.add(rule.id)
-        yield from _rule_faults(rule, at)
+        yield from _rule_faults(rule, here)
     for index, measurement in enumerate(body.schedule):
         if measurement.kind not in KINDS:
-            yield Fault(f"/schedule/{index}/kind", f"one of {', '.join(KINDS)}")
+            yield Fault(f"{at}/schedule/{index}/kind", f"one of {', '.join(KINDS)}")
     waits = [tier.after for tier in body.escalation]
     if waits != sorted(set(waits)):
-        yield Fault("/escalation", "each step comes later than the one before it")
+        yield Fault(f"{at}/escalation", "each step comes later than the one before it")
 
 
 def _rule_faults(rule: RuleBody, at: str) -> Iterator[Fault]:

@@ -293,6 +293,20 @@ class CarePlanBody(TemplateBody):
     effective_from: Moment
 
 
+class TriedPlan(TemplateBody):
+    """A care plan that is only tried: it may be without author and time."""
+
+    author: Actor | None = None
+    effective_from: Moment | None = None
+
+
+class DryRunBody(Body):
+    """`POST /v1/subjects/{subject}/care-plan/dry-run`."""
+
+    plan: TriedPlan
+    days: Annotated[int, Field(ge=1, le=400)] = 30
+
+
 class ProgrammeBody(TemplateBody):
     """A file of `catalogue/programmes`. `sources` say where its numbers come from; a clinician signs them off."""
 

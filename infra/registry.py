@@ -37,6 +37,7 @@ class Registry(Construct):
         registry: dynamodb.ITable,
         observations: dynamodb.ITable,
         alerts: dynamodb.ITable,
+        decisions: dynamodb.ITable,
         quarantine: dynamodb.ITable,
         contacts: dynamodb.ITable,
         contacts_key: kms.Key,
@@ -80,6 +81,7 @@ class Registry(Construct):
                 "registry_table": registry.table_name,
                 "observations_table": observations.table_name,
                 "alerts_table": alerts.table_name,
+                "decisions_table": decisions.table_name,
                 "quarantine_table": quarantine.table_name,
                 "contacts_table": contacts.table_name,
                 "contacts_key": contacts_key.key_arn,
@@ -94,6 +96,7 @@ class Registry(Construct):
         function.uses(registry, "BatchGetItem", "DeleteItem", "PutItem", "Query")
         function.uses(observations, "BatchGetItem", "Query")
         function.uses(alerts, "BatchGetItem", "Query")
+        function.uses(decisions, "BatchGetItem")
         function.uses(deliveries, "GetItem", "Query")
         function.may(["dynamodb:Query"], f"{quarantine.table_arn}/index/by-time")
         function.uses(contacts, "GetItem", "UpdateItem")

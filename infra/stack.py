@@ -120,6 +120,7 @@ class Pma(Stack):
             registry=storage.registry,
             observations=storage.observations,
             alerts=storage.alerts,
+            decisions=storage.decisions,
             quarantine=storage.quarantine,
             contacts=storage.contacts,
             contacts_key=keys.contacts,

@@ -1,4 +1,4 @@
-"""What the doctor set: the newest care plan of a subject, and every version of it."""
+"""What the doctor set: the newest care plan of a subject, every version of it, and what another would have done."""
 
 import json
 from typing import Any
@@ -6,12 +6,18 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from domain.care_plan import PlanVersion
-from functions.registry import service
+from domain.codes import KINDS
+from domain.dry_run import DryRun, WouldBe
+from domain.plan_language import DryRunBody
+from functions.registry import retrospect, service
 from functions.registry.access import Routes, allow
 from functions.registry.answers import answer, page
 from functions.registry.wiring import clock, wired
 
 routes = Routes()
+
+_MOST_EPISODES = 1000
+"""An answer of Lambda holds at most 6 MB."""
 
 
 def _shown(plan: PlanVersion) -> dict[str, Any]:
@@ -47,3 +53,59 @@ def get_versions(subject: str) -> Response[str]:
     service.enrolled_subject(routes.organisation, subject, registry=wired().registry)
     versions = wired().plans.versions(routes.organisation, subject)
     return page([_shown(one) for one in reversed(versions)], None)
+
+
+@routes.post("/v1/subjects/<subject>/care-plan/dry-run", middlewares=allow("care-plan"))
+def dry_run(subject: str) -> Response[str]:
+    found = service.enrolled_subject(routes.organisation, subject, registry=wired().registry)
+    compared = retrospect.compare(
+        found,
+        routes.body(DryRunBody),
+        past=wired().observations,
+        plans=wired().plans,
+        programmes=wired().programmes,
+        now=clock(),
+    )
+    tried = compared.tried.episodes[-_MOST_EPISODES:]
+    return answer(
+        {
+            "from": compared.from_at.isoformat(),
+            "readings": compared.readings,
+            **_counts(compared.tried),
+            "current": {**_counts(compared.current), "plan_version": compared.plan_version},
+            "episodes": [_episode(one) for one in reversed(tried)],
+            "episodes_left_out": len(compared.tried.episodes) - len(tried),
+        }
+    )
+
+
+def _counts(run: DryRun) -> dict[str, int]:
+    return {"alerts": len(run.episodes), "at_night": run.at_night, "needing_a_human": run.needing_a_human}
+
+
+def _episode(one: WouldBe) -> dict[str, Any]:
+    alert = one.alert
+    return {
+        "rule": alert.rule,
+        "severity": alert.severity,
+        "category": alert.category,
+        "state": alert.state,
+        "outcome": alert.outcome,
+        "raised_at": alert.raised_at.isoformat(),
+        "resolved_at": None if alert.resolved_at is None else alert.resolved_at.isoformat(),
+        "at_night": one.at_night,
+        "observation": alert.observation or None,
+        "readings": [
+            {
+                "id": reading.id,
+                "kind": reading.kind,
+                "measured_at": reading.measured_at.isoformat(),
+                "values": {
+                    name: {"value": format(value, "f"), "unit": KINDS[reading.kind].values[name].unit}
+                    for name, value in reading.values.items()
+                },
+            }
+            for reading in one.readings
+        ],
+        "told": [{"at": told.at.isoformat(), "to": list(told.to), "what": told.what} for told in one.tellings],
+    }

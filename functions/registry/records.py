@@ -10,7 +10,7 @@ from domain.alert import Alert
 from domain.codes import KINDS
 from domain.observation import Observation
 from domain.quarantine import SetAside
-from functions.registry import service
+from functions.registry import retrospect, service
 from functions.registry.access import Routes, allow
 from functions.registry.answers import page
 from functions.registry.wiring import wired
@@ -64,6 +64,28 @@ def _alert(one: Alert) -> dict[str, Any]:
     }
 
 
+def _decided(one: retrospect.Answered) -> dict[str, Any]:
+    return {
+        "observation": one.observation.id,
+        "kind": one.observation.kind,
+        "measured_at": one.observation.measured_at.isoformat(),
+        "received_at": one.observation.received_at.isoformat(),
+        "judged_at": one.judged.judged_at.isoformat(),
+        "engine": one.judged.engine,
+        "kept": one.kept,
+        "rules": [
+            {
+                "rule": decision.rule,
+                "plan_version": decision.plan_version,
+                "before": decision.before,
+                "after": decision.after,
+                "why": decision.why,
+            }
+            for decision in one.judged.decisions
+        ],
+    }
+
+
 def _set_aside(one: SetAside) -> dict[str, Any]:
     return {
         "id": one.id,
@@ -105,6 +127,30 @@ def get_alerts(subject: str) -> Response[str]:
         limit=routes.limit(),
     )
     return page([_alert(one) for one in asked.items], asked.next)
+
+
+@routes.get("/v1/subjects/<subject>/decisions", middlewares=allow("read"))
+def get_decisions(subject: str) -> Response[str]:
+    found = service.enrolled_subject(routes.organisation, subject, registry=wired().registry)
+    asked = wired().observations.recent(
+        found.organisation,
+        found.id,
+        kind=routes.choice("kind", KINDS),
+        from_at=routes.moment("from"),
+        to_at=routes.moment("to"),
+        cursor=routes.text("cursor"),
+        limit=routes.limit(),
+    )
+    answered = retrospect.decisions_on(
+        [one for _, one in asked.items],
+        found,
+        past=wired().observations,
+        kept=wired().decisions,
+        alerts=wired().alerts,
+        plans=wired().plans,
+        programmes=wired().programmes,
+    )
+    return page([_decided(one) for one in answered], asked.next)
 
 
 @routes.get("/v1/quarantine", middlewares=allow("read"))

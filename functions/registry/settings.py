@@ -14,6 +14,7 @@ class Settings:
     registry_table: str
     observations_table: str
     alerts_table: str
+    decisions_table: str
     quarantine_table: str
     contacts_table: str
     contacts_key: str

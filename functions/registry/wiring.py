@@ -1,6 +1,6 @@
 """What the API is made of: adapters over the settings, made once a process, the rarely needed ones when asked for."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -11,6 +11,7 @@ from adapters.care_plans import CarePlans
 from adapters.catalogue import profiles
 from adapters.claims import ClaimLog
 from adapters.contacts import ContactVault
+from adapters.decisions import Decisions
 from adapters.deliveries import Deliveries
 from adapters.environment import read
 from adapters.iot import ThingCertificates
@@ -20,6 +21,7 @@ from adapters.quarantine import Quarantine
 from adapters.registry import Registry
 from adapters.secrets import EndpointSecrets, Secrets
 from adapters.tokens import Tokens, keys_url
+from domain.care_plan import Programme
 from domain.profile import DeviceProfile
 from functions.registry.settings import Settings
 
@@ -69,6 +71,10 @@ class Wired:
         return Alerts(client("dynamodb"), self.settings.alerts_table)
 
     @cached_property
+    def decisions(self) -> Decisions:
+        return Decisions(client("dynamodb"), self.settings.decisions_table)
+
+    @cached_property
     def quarantine(self) -> Quarantine:
         return Quarantine(client("dynamodb"), self.settings.quarantine_table)
 
@@ -81,7 +87,7 @@ class Wired:
         return profiles()
 
     @property
-    def programmes(self) -> Collection[str]:
+    def programmes(self) -> Mapping[str, Programme]:
         return programmes()
 
     @property

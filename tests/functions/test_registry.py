@@ -154,6 +154,8 @@ EVERY_ROUTE = {
     ("PUT", f"{S}/care-plan"): ("pma/care-plan", PLAN),
     ("GET", f"{S}/care-plan"): ("pma/care-plan", None),
     ("GET", f"{S}/care-plan/versions"): ("pma/care-plan", None),
+    ("POST", f"{S}/care-plan/dry-run"): ("pma/care-plan", {"plan": PLAN, "days": 30}),
+    ("GET", f"{S}/decisions"): ("pma/read", None),
     ("PUT", E): ("pma/endpoints", ENDPOINT),
     ("GET", E): ("pma/endpoints", None),
     ("GET", f"{E}/attempts"): ("pma/endpoints", None),
@@ -633,7 +635,7 @@ def test_lists_are_paged_by_an_opaque_cursor_and_narrowed_by_kind_and_time(pma: 
         ("cursor=x", "query:cursor"),
     ],
 )
-@pytest.mark.parametrize("what", ["observations", "alerts"])
+@pytest.mark.parametrize("what", ["observations", "alerts", "decisions"])
 def test_a_question_that_cannot_be_is_refused(running: InProcess, what: str, query: str, field: str) -> None:
     running.call("PUT", S, SUBJECT)
     assert faults(running.call("GET", f"{S}/{what}?{query}")) == [field]
