@@ -340,6 +340,77 @@ def test_recalled_readings_count_no_more() -> None:
     assert life.read(reading(2, 190)).told == []
 
 
+# devices
+
+FAULTY: dict[str, Any] = {"flags": ("sensor-malfunction",)}
+
+
+def faulty(*flagged: bool) -> Life:
+    life = Life(a_plan(CRISIS))
+    for minute, bad in enumerate(flagged):
+        life.read(reading(minute, 190 if bad else 120, **(FAULTY if bad else {})))
+    return life
+
+
+@pytest.mark.parametrize(
+    ("flagged", "told"),
+    [
+        ((True,), 0),
+        ((True, True), 0),
+        ((True, True, False, True), 0),
+        ((True, True, True), 1),
+        ((True, True, True, True), 1),
+        ((True, True, True, False), 1),
+    ],
+    ids=["once", "twice", "not in a row", "three times", "still", "over"],
+)
+def test_a_device_that_says_three_times_that_it_is_broken_is_told_of(flagged: tuple[bool, ...], told: int) -> None:
+    life = faulty(*flagged)
+    assert life.told == [("raised", "device-fault.BP-00017", "warning")] * told
+    assert [one.category for one in life.alerts.values()] == ["technical"] * told
+    assert [one.state for one in life.alerts.values()] == ["resolved" if not flagged[-1] else "active"] * told
+    if told and flagged[-1]:
+        assert life.alert.observations == tuple(reading(minute, 190).id for minute in range(3))
+        state = life.state
+        assert life.read(reading(1, 190, **FAULTY), at(9)).state is state
+
+
+def test_a_good_reading_of_before_does_not_mend_a_device() -> None:
+    life = faulty(True, True, True)
+    assert life.read(reading(-5, 120, received_at=at(5))).alert.state == "active"
+
+
+def test_a_low_battery_is_told_once_and_is_over_when_it_is_changed() -> None:
+    low: dict[str, Any] = {"flags": ("battery-low",)}
+    life = Life(a_plan(CRISIS)).read(reading(0, 120, **low)).read(reading(1, 121, **low))
+    assert life.told == [("raised", "battery-low.BP-00017", "info")]
+    assert life.read(reading(2, 120, device="another")).alert.state == "active"
+    assert life.read(reading(-9, 122, received_at=at(0))).alert.state == "active"
+    assert life.read(reading(3, 120)).alert.state == "resolved"
+    assert life.state == State()
+
+
+def test_r46_what_is_wrong_with_a_device_outlives_a_change_of_plan() -> None:
+    life = faulty(True, True, True).happen(PlanChanged(*WHO), 9)
+    assert life.alert.state == "active"
+
+
+def test_c22_what_never_came_is_withdrawn_with_all_rules_of_its_kind() -> None:
+    plan = a_plan(a_rule(id="crisis", fresh_for="PT10M", repeat=REPEAT))
+    life = lived(plan, (0, 190)).tick(20)
+    assert life.stages() == {"crisis": "active", f"{NO_DATA}blood-pressure": "active"}
+    assert life.happen(PlanChanged(*WHO), 21).stages() == {"crisis": "active", f"{NO_DATA}blood-pressure": "active"}
+    life.plan = a_plan(a_rule(id="weight", kind="weight", value="weight", when={"above": bound(100, "kg")}))
+    assert life.happen(PlanChanged(*WHO), 22).stages() == {}
+
+
+def test_r57_what_grew_worse_before_anybody_was_told_is_worse_all_the_same() -> None:
+    life = Life(a_plan(CRISIS, quiet_hours=QUIET)).read(reading(NIGHT, 190, **BAND))
+    assert life.told == []
+    life.read(reading(NIGHT + 1, 190))
+    assert (life.told, life.alert.worse_since) == ([RAISED], 2)
+
+
 # the state
 
 
