@@ -136,7 +136,7 @@ class _Step(Turn):
         decide = self.decisions.append
         useless: Why | None = None
         if observation.flags or observation.tags:
-            useless = _useless(observation)
+            useless = no_evidence(observation)
         if useless is None and self.plan.kept:
             self._remember(observation, at)
         for rule in rules:
@@ -362,7 +362,8 @@ class _Step(Turn):
         return self.publish(worse, told, severity=rule.severity)
 
 
-def _useless(observation: Observation) -> Why | None:
+def no_evidence(observation: Observation) -> Why | None:
+    """Why a reading counts for nothing, in alerts as in derived values; None of one that counts."""
     if "recalled" in observation.tags:
         return "recalled"
     return "artefact" if ARTEFACTS.intersection(observation.flags) else None

@@ -91,14 +91,11 @@ class Mean:
     drop_first_day: bool = False
 
     def holds(self, points: Sequence[Point], zone: ZoneInfo) -> bool | None:
-        recent = within(points, self.over)
-        least = LEAST_FOR_A_MEAN
-        if self.drop_first_day:
-            least = LEAST_WITHOUT_THE_FIRST_DAY
-            recent = [point for point in recent if _day(point, zone) != _day(recent[0], zone)]
-        if len(recent) < least:
+        values = averaged(within(points, self.over), zone, drop_first_day=self.drop_first_day)
+        least = LEAST_WITHOUT_THE_FIRST_DAY if self.drop_first_day else LEAST_FOR_A_MEAN
+        if len(values) < least:
             return None
-        return sum((value for _, _, value in recent), Decimal()) >= self.bound * len(recent)
+        return sum(values, Decimal()) >= self.bound * len(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +107,12 @@ class OffBaseline:
 
     def holds(self, points: Sequence[Point], zone: ZoneInfo) -> bool | None:
         del zone
-        *before, newest = (Fraction(value) for _, _, value in within(points, self.over))
-        if len(before) < LEAST_FOR_A_BASELINE:
+        *before, newest = within(points, self.over)
+        usual = baseline(before)
+        if usual is None:
             return None
-        middle = median(before)
-        spread = max(median(abs(value - middle) for value in before), abs(middle) * _LEAST_SPREAD)
-        return abs(newest - middle) > Fraction(self.mad) * spread
+        middle, spread = usual
+        return abs(Fraction(newest[2]) - middle) > Fraction(self.mad) * spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +178,21 @@ def leaves(node: Node) -> list[Leaf]:
 def within(points: Sequence[Point], over: int) -> list[Point]:
     """Those of `points` that were measured at most `over` milliseconds before the newest."""
     return [point for point in points if point[0] >= points[-1][0] - over]
+
+
+def averaged(points: Sequence[Point], zone: ZoneInfo, *, drop_first_day: bool) -> list[Decimal]:
+    """The values that a mean is taken of, all or without those of the first local day that has one."""
+    first = _day(points[0], zone) if points and drop_first_day else None
+    return [point[2] for point in points if first is None or _day(point, zone) != first]
+
+
+def baseline(points: Sequence[Point]) -> tuple[Fraction, Fraction] | None:
+    """`(median, median absolute deviation)` of at least 7 points; None of fewer. No deviation is below 0.5 % of it."""
+    if len(points) < LEAST_FOR_A_BASELINE:
+        return None
+    values = [Fraction(value) for _, _, value in points]
+    middle = median(values)
+    return middle, max(median(abs(value - middle) for value in values), abs(middle) * _LEAST_SPREAD)
 
 
 def _slope(points: Sequence[Point], least: int) -> Fraction | None:
