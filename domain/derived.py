@@ -41,7 +41,7 @@ class Period(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """Bounds between bands of glucose, in mmol/L. The lower bounds are those of mg/dL: 70 and 3.9 are in range, 69 and 3.8 are not."""
+    """Bounds between bands of glucose, in mmol/L. Whichever unit it came in: 70 mg/dL is in range and so is 3.9."""
 
     very_low: Decimal
     low: Decimal

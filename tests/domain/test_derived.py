@@ -274,7 +274,7 @@ readings = st.one_of(
 )
 
 
-@given(st.lists(readings, min_size=1, max_size=60), st.data())
+@given(distinct(readings), st.data())
 def test_any_order_of_arrival_gives_what_is_worked_out_from_scratch(
     all_: list[Observation], data: st.DataObject
 ) -> None:
