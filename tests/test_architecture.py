@@ -13,7 +13,7 @@ OURS = {"domain", "adapters", "functions", "infra", "device_sim", "mis_sim", "pm
 EVERYTHING = None
 
 FLOORS: dict[str, set[str] | None] = {
-    "domain": {"pydantic", "jmespath"},
+    "domain": {"pydantic", "jmespath", "typing_extensions"},
     "adapters": {"domain", "boto3", "botocore", "urllib3", "aws_lambda_powertools", "cryptography", "jwt", "orjson"},
     "functions": {"domain", "adapters", "aws_lambda_powertools"},
     "infra": {"aws_cdk", "constructs", "cdk_nag"},

@@ -1,7 +1,8 @@
 """Who calls, whether it may, and what it asks: the one door that every route goes through."""
 
+import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
@@ -10,18 +11,18 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from adapters.tokens import InvalidToken
-from domain.errors import Fault, InvalidRequest, PmaError
-from domain.request import Body, read, read_moment
+from domain.errors import Conflict, Fault, InvalidRequest, PmaError
+from domain.request import Body, read, read_moment, refuse
+from functions.registry.operation import MOST_ITEMS, USUAL_ITEMS, Method, Operation, Query
 from functions.registry.wiring import clock, wired
 
-Middleware: TypeAlias = Callable[[APIGatewayHttpResolver, NextMiddleware], Response[Any]]
+Handler: TypeAlias = Callable[..., Response[str]]
 B = TypeVar("B", bound=Body)
 
 MOST_CHARACTERS = 64 * 1024
-MOST_ITEMS = 500
-_USUAL_ITEMS = 100
 _COUNT = re.compile(r"[0-9]{1,4}")
 _ETAG = re.compile(r'"([0-9]{1,9})"')
+_JSON = re.compile(r"application/json *(;.*)?", re.IGNORECASE)
 
 
 class MissingScope(PmaError):
@@ -36,26 +37,40 @@ class TooMuch(PmaError):
     """The body is larger than any that makes sense here."""
 
 
-def allow(scope: str) -> list[Middleware]:
-    """Let in callers whose token carries `pma/{scope}`; from here on the organisation is that of the token's client.
+class NotJson(PmaError):
+    """The body is said to be something else than JSON."""
 
-    Raises InvalidToken, MissingScope.
+
+class Door:
+    """Lets in whom an operation is for: from here on the organisation is that of the token's client.
+
+    Raises InvalidToken, MissingScope, NotJson, InvalidRequest.
     """
 
-    def let_in(app: APIGatewayHttpResolver, go_on: NextMiddleware) -> Response[Any]:
-        scheme, _, token = app.current_event.headers.get("authorization", "").partition(" ")
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self.asks = {one.name for one in operation.asks}
+
+    def let_in(self, app: APIGatewayHttpResolver, go_on: NextMiddleware) -> Response[Any]:
+        headers = app.current_event.headers
+        scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise InvalidToken("send a token of the user pool as Authorization: Bearer …")
         caller = wired().tokens.verify(token.strip(), clock())
         organisation = wired().registry.organisation_of(caller.client_id)
         if organisation is None:
             raise InvalidToken("the token's client belongs to no organisation")
-        if f"pma/{scope}" not in caller.scopes:
-            raise MissingScope(f"pma/{scope}")
+        if f"pma/{self.operation.scope}" not in caller.scopes:
+            raise MissingScope(f"pma/{self.operation.scope}")
+        self._check_form(headers, app.current_event.query_string_parameters)
         app.context["organisation"] = organisation
         return go_on(app)
 
-    return [let_in]
+    def _check_form(self, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
+        """R84: what the operation does not know of is refused rather than passed over."""
+        if self.operation.takes is not None and not _JSON.fullmatch(headers.get("content-type", "application/json")):
+            raise NotJson("send the body as application/json")
+        refuse(*(Fault(f"query:{name}", "there is no such parameter") for name in query if name not in self.asks))
 
 
 class Routes(APIGatewayHttpRouter):
@@ -63,6 +78,51 @@ class Routes(APIGatewayHttpRouter):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.operations: list[Operation] = []
+
+    def serve(
+        self,
+        method: Method,
+        path: str,
+        *,
+        scope: str,
+        takes: type[Body] | None = None,
+        gives: Any = None,
+        made: Any = None,
+        status: int | None = None,
+        asks: tuple[Query, ...] = (),
+        edits: bool = False,
+        versioned: bool = False,
+        secret: bool = False,
+        conflicts: tuple[type[Conflict], ...] = (),
+    ) -> Callable[[Handler], Handler]:
+        """Serve `method path` as promised; see Operation.
+
+        `gives` is the shape of the answer with `status` (200, or 204 without a body); `made` that of a 201, when the
+        same route can make a thing.
+        """
+
+        def register(handler: Handler) -> Handler:
+            usual = status or (204 if gives is None else 200)
+            operation = Operation(
+                method=method,
+                path=path,
+                name=handler.__name__,
+                says=inspect.getdoc(handler) or "",
+                scope=scope,
+                takes=takes,
+                gives={usual: gives} | ({} if made is None else {201: made}),
+                asks=asks,
+                edits=edits,
+                versioned=versioned,
+                secret=secret,
+                conflicts=conflicts,
+            )
+            self.operations.append(operation)
+            self.route(path, method=method, middlewares=[Door(operation).let_in])(handler)
+            return handler
+
+        return register
 
     @property
     def organisation(self) -> str:
@@ -111,7 +171,7 @@ class Routes(APIGatewayHttpRouter):
 
     def limit(self) -> int:
         """How many items the caller wants in a page. Raises InvalidRequest."""
-        given = self.text("limit") or str(_USUAL_ITEMS)
+        given = self.text("limit") or str(USUAL_ITEMS)
         if not _COUNT.fullmatch(given) or not 1 <= int(given) <= MOST_ITEMS:
             raise InvalidRequest(Fault("query:limit", f"1 to {MOST_ITEMS}"))
         return int(given)

@@ -1,16 +1,16 @@
 """What the doctor set: the newest care plan of a subject, every version of it, and what another would have done."""
 
 import json
-from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from domain.answer import AlertLoad, CarePlanShown, DryRunShown, Page, WouldBeShown
 from domain.care_plan import PlanVersion
 from domain.codes import KINDS
 from domain.dry_run import DryRun, WouldBe
-from domain.plan_language import DryRunBody
+from domain.plan_language import CarePlanBody, DryRunBody
 from functions.registry import retrospect, service
-from functions.registry.access import Routes, allow
+from functions.registry.access import Routes
 from functions.registry.answers import answer, page
 from functions.registry.wiring import clock, wired
 
@@ -20,7 +20,7 @@ _MOST_EPISODES = 1000
 """An answer of Lambda holds at most 6 MB."""
 
 
-def _shown(plan: PlanVersion) -> dict[str, Any]:
+def _shown(plan: PlanVersion) -> CarePlanShown:
     return {
         "version": plan.version,
         "created_at": plan.created_at.isoformat(),
@@ -28,8 +28,18 @@ def _shown(plan: PlanVersion) -> dict[str, Any]:
     }
 
 
-@routes.put("/v1/subjects/<subject>/care-plan", middlewares=allow("care-plan"))
+@routes.serve(
+    "PUT",
+    "/v1/subjects/<subject>/care-plan",
+    scope="care-plan",
+    takes=CarePlanBody,
+    gives=CarePlanShown,
+    made=CarePlanShown,
+    edits=True,
+    versioned=True,
+)
 def put_care_plan(subject: str) -> Response[str]:
+    """Set the subject's care plan; the same document again makes no new version."""
     before, after = service.put_care_plan(
         routes.organisation,
         subject,
@@ -42,21 +52,26 @@ def put_care_plan(subject: str) -> Response[str]:
     return answer(_shown(after), status=200 if before else 201, version=after.version)
 
 
-@routes.get("/v1/subjects/<subject>/care-plan", middlewares=allow("care-plan"))
+@routes.serve("GET", "/v1/subjects/<subject>/care-plan", scope="care-plan", gives=CarePlanShown, versioned=True)
 def get_care_plan(subject: str) -> Response[str]:
+    """The newest version of the subject's own care plan."""
     plan = service.newest_care_plan(routes.organisation, subject, registry=wired().registry, plans=wired().plans)
     return answer(_shown(plan), version=plan.version)
 
 
-@routes.get("/v1/subjects/<subject>/care-plan/versions", middlewares=allow("care-plan"))
+@routes.serve("GET", "/v1/subjects/<subject>/care-plan/versions", scope="care-plan", gives=Page[CarePlanShown])
 def get_versions(subject: str) -> Response[str]:
+    """Every version, the newest first."""
     service.enrolled_subject(routes.organisation, subject, registry=wired().registry)
     versions = wired().plans.versions(routes.organisation, subject)
     return page([_shown(one) for one in reversed(versions)], None)
 
 
-@routes.post("/v1/subjects/<subject>/care-plan/dry-run", middlewares=allow("care-plan"))
+@routes.serve(
+    "POST", "/v1/subjects/<subject>/care-plan/dry-run", scope="care-plan", takes=DryRunBody, gives=DryRunShown
+)
 def dry_run(subject: str) -> Response[str]:
+    """What the last days would have produced under a plan that is not saved, beside today's."""
     found = service.enrolled_subject(routes.organisation, subject, registry=wired().registry)
     compared = retrospect.compare(
         found,
@@ -67,23 +82,22 @@ def dry_run(subject: str) -> Response[str]:
         now=clock(),
     )
     tried = compared.tried.episodes[-_MOST_EPISODES:]
-    return answer(
-        {
-            "from": compared.from_at.isoformat(),
-            "readings": compared.readings,
-            **_counts(compared.tried),
-            "current": {**_counts(compared.current), "plan_version": compared.plan_version},
-            "episodes": [_episode(one) for one in reversed(tried)],
-            "episodes_left_out": len(compared.tried.episodes) - len(tried),
-        }
-    )
+    shown: DryRunShown = {
+        "from": compared.from_at.isoformat(),
+        "readings": compared.readings,
+        **_counts(compared.tried),
+        "current": {**_counts(compared.current), "plan_version": compared.plan_version},
+        "episodes": [_episode(one) for one in reversed(tried)],
+        "episodes_left_out": len(compared.tried.episodes) - len(tried),
+    }
+    return answer(shown)
 
 
-def _counts(run: DryRun) -> dict[str, int]:
+def _counts(run: DryRun) -> AlertLoad:
     return {"alerts": len(run.episodes), "at_night": run.at_night, "needing_a_human": run.needing_a_human}
 
 
-def _episode(one: WouldBe) -> dict[str, Any]:
+def _episode(one: WouldBe) -> WouldBeShown:
     alert = one.alert
     return {
         "rule": alert.rule,

@@ -1,20 +1,20 @@
 """Devices and who holds them from when."""
 
-from typing import Any
-
 from aws_lambda_powertools.event_handler import Response
 
+from domain.answer import AssignmentShown, DeviceShown
 from domain.enrolment import Assignment, Device
+from domain.errors import AssignmentOverlap, GatewayRevoked, SerialTaken
 from domain.request import AssignmentBody, DeviceBody, EndBody
 from functions.registry import service
-from functions.registry.access import Routes, allow
+from functions.registry.access import Routes
 from functions.registry.answers import answer
 from functions.registry.wiring import wired
 
 routes = Routes()
 
 
-def _assignment(assignment: Assignment) -> dict[str, Any]:
+def _assignment(assignment: Assignment) -> AssignmentShown:
     return {
         "id": assignment.id,
         "subject": assignment.subject,
@@ -24,7 +24,7 @@ def _assignment(assignment: Assignment) -> dict[str, Any]:
     }
 
 
-def _shown(device: Device) -> dict[str, Any]:
+def _shown(device: Device) -> DeviceShown:
     return {
         "serial": device.serial,
         "profile": device.profile,
@@ -38,8 +38,19 @@ def _shown(device: Device) -> dict[str, Any]:
     }
 
 
-@routes.put("/v1/devices/<serial>", middlewares=allow("enrol"))
+@routes.serve(
+    "PUT",
+    "/v1/devices/<serial>",
+    scope="enrol",
+    takes=DeviceBody,
+    gives=DeviceShown,
+    made=DeviceShown,
+    edits=True,
+    versioned=True,
+    conflicts=(SerialTaken,),
+)
 def put_device(serial: str) -> Response[str]:
+    """Enrol a device or a gateway, or change what is known of it; its assignments stay."""
     after = service.put_device(
         routes.organisation,
         serial,
@@ -51,14 +62,24 @@ def put_device(serial: str) -> Response[str]:
     return answer(_shown(after), status=201 if after.version == 1 else 200, version=after.version)
 
 
-@routes.get("/v1/devices/<serial>", middlewares=allow("enrol"))
+@routes.serve("GET", "/v1/devices/<serial>", scope="enrol", gives=DeviceShown, versioned=True)
 def get_device(serial: str) -> Response[str]:
+    """A device, and who held it when."""
     found = service.enrolled_device(routes.organisation, serial, registry=wired().registry)
     return answer(_shown(found), version=found.version)
 
 
-@routes.post("/v1/devices/<serial>/assignments", middlewares=allow("enrol"))
+@routes.serve(
+    "POST",
+    "/v1/devices/<serial>/assignments",
+    scope="enrol",
+    takes=AssignmentBody,
+    gives=AssignmentShown,
+    status=201,
+    conflicts=(AssignmentOverlap, GatewayRevoked),
+)
 def post_assignment(serial: str) -> Response[str]:
+    """Put a device on a subject for a period; asked again, it is the same assignment."""
     assignment = service.assign(
         routes.organisation,
         serial,
@@ -69,8 +90,16 @@ def post_assignment(serial: str) -> Response[str]:
     return answer(_assignment(assignment), status=201)
 
 
-@routes.post("/v1/devices/<serial>/assignments/<assignment>/end", middlewares=allow("enrol"))
+@routes.serve(
+    "POST",
+    "/v1/devices/<serial>/assignments/<assignment>/end",
+    scope="enrol",
+    takes=EndBody,
+    gives=AssignmentShown,
+    conflicts=(AssignmentOverlap,),
+)
 def post_end(serial: str, assignment: str) -> Response[str]:
+    """End an assignment, or correct when it ended."""
     ended = service.end_assignment(
         routes.organisation, serial, assignment, routes.body(EndBody), registry=wired().registry
     )

@@ -1,25 +1,28 @@
 """Where a MIS receives, and what came of each try."""
 
-from typing import Any
-
 from aws_lambda_powertools.event_handler import Response
 
+from domain.answer import AttemptShown, DeliveryShown, EndpointMade, EndpointShown, Page
 from domain.delivery import Attempt, Lane, Row, webhook_id
 from domain.enrolment import Endpoint
+from domain.errors import ShardsFixed
 from domain.rendering import render
 from domain.request import EndpointBody
 from functions.registry import receiving
-from functions.registry.access import Routes, allow
+from functions.registry.access import Routes
 from functions.registry.answers import answer, nothing, page
+from functions.registry.operation import PAGED, Query
 from functions.registry.wiring import clock, wired
 
 routes = Routes()
 
+_SHARD = Query("shard", "the lane, as `pma-shard` names it", {"type": "string"}, needed=True)
+_AFTER = Query("after", "the last number that you have", {"type": "string", "pattern": "^[0-9]{1,12}$", "default": "0"})
 _MOST_DELIVERIES = 20
 """A delivery holds up to 100 resources, and an answer of Lambda at most 6 MB."""
 
 
-def _shown(endpoint: Endpoint) -> dict[str, Any]:
+def _shown(endpoint: Endpoint) -> EndpointShown:
     return {
         "id": endpoint.id,
         "url": endpoint.url,
@@ -33,7 +36,7 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _attempt(one: Attempt) -> dict[str, Any]:
+def _attempt(one: Attempt) -> AttemptShown:
     return {
         "id": one.id,
         "shard": one.lane.name,
@@ -45,13 +48,25 @@ def _attempt(one: Attempt) -> dict[str, Any]:
     }
 
 
-def _delivery(of: Lane, row: Row) -> dict[str, Any]:
+def _delivery(of: Lane, row: Row) -> DeliveryShown:
     body = render(row.references, registry=wired().registry, observations=wired().observations, alerts=wired().alerts)
     return {"id": webhook_id(of, row.number), "shard": of.name, "sequence": row.number, "body": body}
 
 
-@routes.put("/v1/endpoints/<endpoint>", middlewares=allow("endpoints"))
+@routes.serve(
+    "PUT",
+    "/v1/endpoints/<endpoint>",
+    scope="endpoints",
+    takes=EndpointBody,
+    gives=EndpointShown,
+    made=EndpointMade,
+    edits=True,
+    versioned=True,
+    secret=True,
+    conflicts=(ShardsFixed,),
+)
 def put_endpoint(endpoint: str) -> Response[str]:
+    """Set where a system receives. The answer that makes the endpoint shows its secret, once."""
     put = receiving.put_endpoint(
         routes.organisation,
         endpoint,
@@ -65,17 +80,20 @@ def put_endpoint(endpoint: str) -> Response[str]:
     )
     if put.secret is None:
         return answer(_shown(put.endpoint), version=put.endpoint.version)
-    return answer(_shown(put.endpoint) | {"secret": put.secret}, status=201, version=put.endpoint.version)
+    made: EndpointMade = {**_shown(put.endpoint), "secret": put.secret}
+    return answer(made, status=201, version=put.endpoint.version)
 
 
-@routes.get("/v1/endpoints/<endpoint>", middlewares=allow("endpoints"))
+@routes.serve("GET", "/v1/endpoints/<endpoint>", scope="endpoints", gives=EndpointShown, versioned=True)
 def get_endpoint(endpoint: str) -> Response[str]:
+    """Where a system receives."""
     found = receiving.enrolled_endpoint(routes.organisation, endpoint, registry=wired().registry)
     return answer(_shown(found), version=found.version)
 
 
-@routes.delete("/v1/endpoints/<endpoint>", middlewares=allow("endpoints"))
+@routes.serve("DELETE", "/v1/endpoints/<endpoint>", scope="endpoints", edits=True)
 def delete_endpoint(endpoint: str) -> Response[str]:
+    """Send nothing there any more, and forget the secret."""
     receiving.delete_endpoint(
         routes.organisation,
         endpoint,
@@ -86,8 +104,9 @@ def delete_endpoint(endpoint: str) -> Response[str]:
     return nothing()
 
 
-@routes.get("/v1/endpoints/<endpoint>/attempts", middlewares=allow("endpoints"))
+@routes.serve("GET", "/v1/endpoints/<endpoint>/attempts", scope="endpoints", gives=Page[AttemptShown], asks=PAGED)
 def get_attempts(endpoint: str) -> Response[str]:
+    """What came of each try, the newest first."""
     found = receiving.enrolled_endpoint(routes.organisation, endpoint, registry=wired().registry)
     asked = wired().deliveries.recent_attempts(
         found.organisation, found.id, cursor=routes.text("cursor"), limit=routes.limit()
@@ -95,8 +114,15 @@ def get_attempts(endpoint: str) -> Response[str]:
     return page([_attempt(one) for one in asked.items], asked.next)
 
 
-@routes.get("/v1/endpoints/<endpoint>/deliveries", middlewares=allow("endpoints"))
+@routes.serve(
+    "GET",
+    "/v1/endpoints/<endpoint>/deliveries",
+    scope="endpoints",
+    gives=Page[DeliveryShown],
+    asks=(_SHARD, _AFTER, *PAGED),
+)
 def get_deliveries(endpoint: str) -> Response[str]:
+    """The log of a lane, sent or still to be sent, rendered as it would be sent now."""
     found = receiving.enrolled_endpoint(routes.organisation, endpoint, registry=wired().registry)
     asked = receiving.logged(
         found,

@@ -2,17 +2,29 @@
 
 from aws_lambda_powertools.event_handler import Response
 
+from domain.answer import CertificateKept, ClaimShown, GatewayOutOfService
+from domain.errors import GatewayRevoked
 from domain.request import ClaimBody, KeepBody
 from functions.registry import gatekeeping
-from functions.registry.access import Routes, allow
+from functions.registry.access import Routes
 from functions.registry.answers import answer
 from functions.registry.wiring import clock, wired
 
 routes = Routes()
 
 
-@routes.post("/v1/gateways/claims", middlewares=allow("enrol"))
+@routes.serve(
+    "POST",
+    "/v1/gateways/claims",
+    scope="enrol",
+    takes=ClaimBody,
+    gives=ClaimShown,
+    status=201,
+    secret=True,
+    conflicts=(GatewayRevoked,),
+)
 def post_claim() -> Response[str]:
+    """A temporary claim, with which a gateway that is enrolled fetches a certificate of its own within minutes."""
     made = gatekeeping.claim(
         routes.organisation,
         routes.body(ClaimBody),
@@ -20,7 +32,7 @@ def post_claim() -> Response[str]:
         certificates=wired().certificates,
         claims=wired().claims,
     )
-    body = {
+    body: ClaimShown = {
         "certificate": made.certificate,
         "private_key": made.private_key,
         "expires_at": made.expires_at.isoformat(),
@@ -29,18 +41,29 @@ def post_claim() -> Response[str]:
     return answer(body, status=201)
 
 
-@routes.post("/v1/gateways/<thing>/certificates", middlewares=allow("enrol"))
+@routes.serve(
+    "POST",
+    "/v1/gateways/<thing>/certificates",
+    scope="enrol",
+    takes=KeepBody,
+    gives=CertificateKept,
+    conflicts=(GatewayRevoked,),
+)
 def post_certificate(thing: str) -> Response[str]:
+    """Retire every certificate of a gateway but the one named."""
     body = routes.body(KeepBody)
     retired = gatekeeping.keep(
         routes.organisation, thing, body, registry=wired().registry, certificates=wired().certificates
     )
-    return answer({"thing": thing, "certificate": body.certificate, "retired": retired})
+    kept: CertificateKept = {"thing": thing, "certificate": body.certificate, "retired": retired}
+    return answer(kept)
 
 
-@routes.post("/v1/gateways/<thing>/revoke", middlewares=allow("operate"))
+@routes.serve("POST", "/v1/gateways/<thing>/revoke", scope="operate", gives=GatewayOutOfService)
 def post_revoke(thing: str) -> Response[str]:
+    """Put a gateway out of service for good, and end what it is assigned to."""
     revoked_at = gatekeeping.revoke(
         routes.organisation, thing, registry=wired().registry, certificates=wired().certificates, now=clock()
     )
-    return answer({"thing": thing, "revoked_at": revoked_at.isoformat()})
+    revoked: GatewayOutOfService = {"thing": thing, "revoked_at": revoked_at.isoformat()}
+    return answer(revoked)

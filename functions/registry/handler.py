@@ -12,7 +12,7 @@ from adapters.dynamodb import Throttled
 from adapters.tokens import InvalidToken, KeysUnavailable
 from domain.errors import Conflict, InvalidRequest, LostRace, NotFound, StaleVersion
 from functions.registry import care_plans, devices, endpoints, gateways, records, subjects
-from functions.registry.access import MissingScope, TooMuch
+from functions.registry.access import MissingScope, NotJson, TooMuch
 from functions.registry.answers import problem
 
 logger = Logger()
@@ -55,6 +55,11 @@ def conflict(error: Conflict) -> Response[str]:
 @app.exception_handler(TooMuch)
 def too_much(error: TooMuch) -> Response[str]:
     return problem(413, "too-much", str(error))
+
+
+@app.exception_handler(NotJson)
+def not_json(error: NotJson) -> Response[str]:
+    return problem(415, "not-json", str(error))
 
 
 @app.exception_handler([LostRace, Throttled, KeysUnavailable])

@@ -2,17 +2,18 @@
 
 from base64 import b64encode
 from datetime import datetime
-from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
 from domain.alert import Alert
+from domain.answer import AlertShown, DecisionsShown, ObservationShown, Page, QuarantinedShown
 from domain.codes import KINDS
 from domain.observation import Observation
 from domain.quarantine import SetAside
 from functions.registry import retrospect, service
-from functions.registry.access import Routes, allow
+from functions.registry.access import Routes
 from functions.registry.answers import page
+from functions.registry.operation import FROM, KIND, PAGED, TO
 from functions.registry.wiring import wired
 
 routes = Routes()
@@ -21,7 +22,7 @@ _MOST_SET_ASIDE = 25
 """A page of the quarantine may hold whole messages of 128 KB, and an answer of Lambda at most 6 MB."""
 
 
-def _observation(one: Observation) -> dict[str, Any]:
+def _observation(one: Observation) -> ObservationShown:
     types = KINDS[one.kind].values
     return {
         "id": one.id,
@@ -45,7 +46,7 @@ def _moment(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
 
 
-def _alert(one: Alert) -> dict[str, Any]:
+def _alert(one: Alert) -> AlertShown:
     return {
         "id": one.id,
         "version": one.version,
@@ -59,12 +60,14 @@ def _alert(one: Alert) -> dict[str, Any]:
         "resolved_at": _moment(one.resolved_at),
         "observation": one.observation,
         "plan_version": one.plan_version,
-        "acknowledged": one.acknowledged and {"actor": one.acknowledged.actor, "at": one.acknowledged.at.isoformat()},
+        "acknowledged": None
+        if one.acknowledged is None
+        else {"actor": one.acknowledged.actor, "at": one.acknowledged.at.isoformat()},
         "snoozed_until": _moment(one.snoozed_until),
     }
 
 
-def _decided(one: retrospect.Answered) -> dict[str, Any]:
+def _decided(one: retrospect.Answered) -> DecisionsShown:
     return {
         "observation": one.observation.id,
         "kind": one.observation.kind,
@@ -86,7 +89,7 @@ def _decided(one: retrospect.Answered) -> dict[str, Any]:
     }
 
 
-def _set_aside(one: SetAside) -> dict[str, Any]:
+def _set_aside(one: SetAside) -> QuarantinedShown:
     return {
         "id": one.id,
         "reason": one.reason,
@@ -99,8 +102,15 @@ def _set_aside(one: SetAside) -> dict[str, Any]:
     }
 
 
-@routes.get("/v1/subjects/<subject>/observations", middlewares=allow("read"))
+@routes.serve(
+    "GET",
+    "/v1/subjects/<subject>/observations",
+    scope="read",
+    gives=Page[ObservationShown],
+    asks=(KIND, FROM, TO, *PAGED),
+)
 def get_observations(subject: str) -> Response[str]:
+    """What was measured, kind by kind, each in the order of measuring."""
     found = service.enrolled_subject(routes.organisation, subject, registry=wired().registry)
     asked = wired().observations.recent(
         found.organisation,
@@ -114,8 +124,15 @@ def get_observations(subject: str) -> Response[str]:
     return page([_observation(one) for _, one in asked.items], asked.next)
 
 
-@routes.get("/v1/subjects/<subject>/alerts", middlewares=allow("read"))
+@routes.serve(
+    "GET",
+    "/v1/subjects/<subject>/alerts",
+    scope="read",
+    gives=Page[AlertShown],
+    asks=(KIND, FROM, TO, *PAGED),
+)
 def get_alerts(subject: str) -> Response[str]:
+    """What was raised for a subject, the newest first."""
     found = service.enrolled_subject(routes.organisation, subject, registry=wired().registry)
     asked = wired().alerts.of_subject(
         found.organisation,
@@ -129,8 +146,15 @@ def get_alerts(subject: str) -> Response[str]:
     return page([_alert(one) for one in asked.items], asked.next)
 
 
-@routes.get("/v1/subjects/<subject>/decisions", middlewares=allow("read"))
+@routes.serve(
+    "GET",
+    "/v1/subjects/<subject>/decisions",
+    scope="read",
+    gives=Page[DecisionsShown],
+    asks=(KIND, FROM, TO, *PAGED),
+)
 def get_decisions(subject: str) -> Response[str]:
+    """Why each reading did or did not alarm: as it was kept then, or computed again just now."""
     found = service.enrolled_subject(routes.organisation, subject, registry=wired().registry)
     asked = wired().observations.recent(
         found.organisation,
@@ -153,8 +177,9 @@ def get_decisions(subject: str) -> Response[str]:
     return page([_decided(one) for one in answered], asked.next)
 
 
-@routes.get("/v1/quarantine", middlewares=allow("read"))
+@routes.serve("GET", "/v1/quarantine", scope="read", gives=Page[QuarantinedShown], asks=PAGED)
 def get_quarantine() -> Response[str]:
+    """Readings that were set aside, the newest first."""
     limit = min(routes.limit(), _MOST_SET_ASIDE)
     asked = wired().quarantine.newest(routes.organisation, cursor=routes.text("cursor"), limit=limit)
     return page([_set_aside(one) for one in asked.items], asked.next)

@@ -1,20 +1,19 @@
 """Subjects and where they are told."""
 
-from typing import Any
-
 from aws_lambda_powertools.event_handler import Response
 
+from domain.answer import ConsentShown, SubjectShown
 from domain.enrolment import Consent, Subject
 from domain.request import ContactsBody, SubjectBody
 from functions.registry import service
-from functions.registry.access import Routes, allow
+from functions.registry.access import Routes
 from functions.registry.answers import answer, nothing
 from functions.registry.wiring import clock, wired
 
 routes = Routes()
 
 
-def _consent(consent: Consent | None) -> dict[str, str | None] | None:
+def _consent(consent: Consent | None) -> ConsentShown | None:
     if consent is None:
         return None
     withdrawn_at = consent.withdrawn_at
@@ -24,7 +23,7 @@ def _consent(consent: Consent | None) -> dict[str, str | None] | None:
     }
 
 
-def _shown(subject: Subject) -> dict[str, Any]:
+def _shown(subject: Subject) -> SubjectShown:
     return {
         "id": subject.id,
         "programmes": subject.programmes,
@@ -39,8 +38,18 @@ def _shown(subject: Subject) -> dict[str, Any]:
     }
 
 
-@routes.put("/v1/subjects/<subject>", middlewares=allow("enrol"))
+@routes.serve(
+    "PUT",
+    "/v1/subjects/<subject>",
+    scope="enrol",
+    takes=SubjectBody,
+    gives=SubjectShown,
+    made=SubjectShown,
+    edits=True,
+    versioned=True,
+)
 def put_subject(subject: str) -> Response[str]:
+    """Enrol a subject, or change what is known of it."""
     after = service.put_subject(
         routes.organisation,
         subject,
@@ -52,14 +61,16 @@ def put_subject(subject: str) -> Response[str]:
     return answer(_shown(after), status=201 if after.version == 1 else 200, version=after.version)
 
 
-@routes.get("/v1/subjects/<subject>", middlewares=allow("enrol"))
+@routes.serve("GET", "/v1/subjects/<subject>", scope="enrol", gives=SubjectShown, versioned=True)
 def get_subject(subject: str) -> Response[str]:
+    """A subject, and what it still lacks to be monitored in full."""
     found = service.enrolled_subject(routes.organisation, subject, registry=wired().registry)
     return answer(_shown(found), version=found.version)
 
 
-@routes.put("/v1/subjects/<subject>/contacts", middlewares=allow("enrol"))
+@routes.serve("PUT", "/v1/subjects/<subject>/contacts", scope="enrol", takes=ContactsBody)
 def put_contacts(subject: str) -> Response[str]:
+    """Set where the patient and the doctor's team are told. It cannot be read back."""
     service.put_contacts(
         routes.organisation, subject, routes.body(ContactsBody), registry=wired().registry, vault=wired().vault
     )

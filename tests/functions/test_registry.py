@@ -298,6 +298,22 @@ def test_a_body_over_64_kb_is_refused(running: InProcess) -> None:
     assert (status, document["code"]) == (413, "too-much")
 
 
+@pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
+def test_a_body_is_json(running: InProcess, media_type: str) -> None:
+    assert running.call("PUT", S, SUBJECT, content_type=media_type)[0] in (200, 201)
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
+def test_a_body_of_another_kind_is_refused(running: InProcess, media_type: str) -> None:
+    status, document, _ = running.call("PUT", S, SUBJECT, content_type=media_type)
+    assert (status, document["code"]) == (415, "not-json")
+
+
+def test_r84_a_parameter_that_nobody_reads_is_refused(running: InProcess) -> None:
+    assert faults(running.call("GET", f"{S}?fields=id")) == ["query:fields"]
+    assert faults(running.call("GET", "/v1/quarantine?limit=1&from=2026-11-01T00:00:00Z")) == ["query:from"]
+
+
 def test_a_route_that_is_none_says_so_as_a_problem(running: InProcess) -> None:
     status, document, headers = running.call("PATCH", S, {})
     assert (status, document["code"], headers["content-type"]) == (404, "no-route", "application/problem+json")
