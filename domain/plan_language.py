@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from domain.pseudonym import in_token
 from domain.request import Body, Moment
 
 Severity = Literal["info", "warning", "critical"]
@@ -80,11 +81,17 @@ def _matching(pattern: re.Pattern[str], wanted: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _nobodys_name(token: str) -> str:
+    if in_token(token) is not None:
+        raise ValueError("reads like a person's name or number: a token that only your system can resolve")
+    return token
+
+
 Number = Annotated[Decimal, BeforeValidator(_number, json_schema_input_type=float)]
 Period = Annotated[timedelta, BeforeValidator(_period, json_schema_input_type=str)]
 Duration = Annotated[Period, AfterValidator(_some_time)]
 Clock = Annotated[time, BeforeValidator(_clock, json_schema_input_type=str)]
-Actor = Annotated[str, _matching(_ACTOR, "a token of your system, never a name")]
+Actor = Annotated[str, _matching(_ACTOR, "a token of your system, never a name"), AfterValidator(_nobodys_name)]
 RuleId = Annotated[str, _matching(_RULE_ID, "1 to 64 lower-case letters, digits or hyphens")]
 
 

@@ -19,6 +19,7 @@ from domain.codes import KINDS
 from domain.enrolment import Assignment, Consent, Device, Endpoint, Subject
 from domain.errors import Fault, InvalidRequest
 from domain.identity import deterministic_id
+from domain.pseudonym import in_text, in_token
 
 TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
 """Subjects and endpoints: an opaque name that is safe in a path, a key and a log."""
@@ -26,7 +27,6 @@ TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
 SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:-]{1,63}")
 """Devices: as tokens, but within what a thing may be called (no dot; a colon for hardware addresses)."""
 
-_NUMBER_OF_A_PERSON = re.compile(r"(?:\d[._-]*){9,}")
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -36,14 +36,15 @@ _SEALED_BYTES = 4096  # what the key service encrypts in one call
 
 
 def check_subject(token: str) -> str:
-    """`token` if it may name a subject (P1, R87). Raises InvalidRequest when it reads like a person's own number."""
+    """`token` if it may name a subject (P1, R87). Raises InvalidRequest when it reads like a person's."""
     if not TOKEN.fullmatch(token):
         raise InvalidRequest(
             Fault("path:subject", "2 to 64 letters, digits, dots, underscores or hyphens; a pseudonym, never a name")
         )
-    if _NUMBER_OF_A_PERSON.fullmatch(token):
+    what = in_token(token)
+    if what is not None:
         raise InvalidRequest(
-            Fault("path:subject", "reads like a phone or insurance number: use a pseudonym that only you can resolve")
+            Fault("path:subject", f"reads like {what}: use a pseudonym that only you can resolve, as in S-7F3A")
         )
     return token
 
@@ -93,6 +94,13 @@ def _token(value: str) -> str:
     return value
 
 
+def _names_nobody(text: str) -> str:
+    what = in_text(text, about_people=False)
+    if what is not None:
+        raise ValueError(f"reads like {what}: nobody is named here")
+    return text
+
+
 def _serial(value: str) -> str:
     if not SERIAL.fullmatch(value):
         raise ValueError("2 to 64 letters, digits, underscores, colons or hyphens")
@@ -136,7 +144,7 @@ class SubjectBody(Body):
     time_zone: Zone
     language: Literal["en", "ru"]
     consent: ConsentBody | None
-    emergency_text: Annotated[str, Field(min_length=1, max_length=300)] | None = None
+    emergency_text: Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_names_nobody)] | None = None
 
     def subject(self, token: str, *, organisation: str, version: int, programmes: Collection[str]) -> Subject:
         """The subject so described; `programmes` are the templates there are. Raises InvalidRequest."""

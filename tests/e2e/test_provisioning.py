@@ -32,7 +32,7 @@ def api(cloud: Cloud) -> Iterator[Client]:
     made = add_organisation(ORGANISATION, stack=StackOutputs.of(cloud.outputs), operate=True)
     with Client(cloud.api_url, cloud.token_url, made.client_id, made.client_secret) as api:
         api.put_subject(
-            "S-PROV-1",
+            "S-PRV-1",
             programmes=["hypertension"],
             time_zone="Europe/Samara",
             language="en",
@@ -91,12 +91,12 @@ def test_f1_f4_r14_a_device_provisions_itself_publishes_and_is_revoked(
 ) -> None:
     """Nothing that is received after the revocation is anybody's, and the session is over."""
     serial = enrol(api)
-    api.assign(serial, "S-PROV-1", from_at=ENROLLED_AT)
+    api.assign(serial, "S-PRV-1", from_at=ENROLLED_AT)
     identity = provisioned(broker, makers, serial, tmp_path)
     gateway = connected(broker, identity)
     try:
         assert gateway.send(f"dt/pma/{serial}/readings", pressure(131)).result(20).refused is None
-        eventually(lambda: [one.device for one in api.observations("S-PROV-1")] == [serial])
+        eventually(lambda: [one.device for one in api.observations("S-PRV-1")] == [serial])
         assert gateway.send(f"dt/pma/{serial}/vendor/any-profile", b"{}").result(20).refused is None
         assert gateway.send(f"dt/pma/{serial}/anything-else", b"{}").result(20).refused is not None
 
@@ -116,7 +116,7 @@ def test_f1_f4_r14_a_device_provisions_itself_publishes_and_is_revoked(
     }
     cloud.aws("sqs").send_message(QueueUrl=cloud.outputs["InboxQueueUrl"], MessageBody=json.dumps(on_its_way))
     eventually(lambda: "revoked-gateway" in {one.reason for one in api.quarantine() if one.thing == serial})
-    assert [systolic(one) for one in api.observations("S-PROV-1")] == [131]
+    assert [systolic(one) for one in api.observations("S-PRV-1")] == [131]
     with pytest.raises(Conflict, match="revoked"):
         api.claim(serial, profile="tonometer")
     assert refused(broker, makers, serial, tmp_path / "again")
