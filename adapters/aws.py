@@ -3,24 +3,34 @@
 By botocore, on which boto3 stands: what boto3 adds (resources, transfers) no function uses, and each start would load.
 """
 
+import socket
 from functools import cache
 from typing import Any
 
 import botocore
 from botocore.config import Config
+from botocore.httpsession import URLLib3Session
 from botocore.loaders import Loader
 from botocore.session import Session
+from botocore.utils import get_environ_proxies
+
+from adapters.direct import Direct
 
 LEAST_BOTOCORE = (1, 40)
 """It comes with the Lambda runtime; the oldest version that these adapters were tried with."""
 
+_CONNECT_TIMEOUT = 2
+_READ_TIMEOUT = 10
+
 _CONFIG = Config(
     parameter_validation=False,  # the adapters' tests check the shapes; validating each call costs more than the call
     retries={"mode": "standard", "max_attempts": 5},
-    connect_timeout=2,
-    read_timeout=10,
+    connect_timeout=_CONNECT_TIMEOUT,
+    read_timeout=_READ_TIMEOUT,
     tcp_keepalive=True,
 )
+
+_DIRECT = ("dynamodb", "firehose")
 
 
 _AS_IT_IS = {"type": "structure", "members": {}, "document": True}
@@ -75,4 +85,16 @@ def _session() -> Session:
 def client(service: str) -> Any:
     """The process's one low-level client of `service`; endpoint and region come from the environment."""
     check_runtime()
-    return _session().create_client(service, config=_CONFIG)
+    session = _session()
+    made: Any = session.create_client(service, config=_CONFIG)
+    credentials = session.get_credentials()
+    if service not in _DIRECT or credentials is None:
+        return made
+    its_session: Any = URLLib3Session  # types-botocore knows neither pairs of timeouts nor socket options
+    http = its_session(
+        verify=session.get_config_variable("ca_bundle") or True,
+        proxies=get_environ_proxies(made.meta.endpoint_url),
+        timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
+        socket_options=[(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)],
+    )
+    return Direct(made, credentials, http)
