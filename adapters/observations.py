@@ -3,7 +3,9 @@
 | pk | sk | item |
 |---|---|---|
 | `{org}#{subject}` | `{kind}#{device time in UTC, cut to the profile's clock_resolution}#{id}` | an observation |
-| `{org}#{subject}` | `{the same}#mark` | its mark: `recall:{id}`, `path:{thing}`, `measured_at`, `context`, `version` |
+| `{org}#{subject}` | `{the same}#mark` | its mark, below |
+
+A mark has `recall:{id}` (false once it is withdrawn), `path:{thing}`, `measured_at`, `context` and `version`.
 
 Rows never change; every reader joins the mark that stands beside a row. The table's stream is the outbox: a new reading
 is the INSERT of a row (`is_new_reading`, `from_record`), a change of one is the INSERT or MODIFY of its mark
@@ -31,6 +33,7 @@ _PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ#[0-9a-f-]{36}")
 _SPANS = (timedelta(hours=1), timedelta(days=2), None)  # around the time at which a row is looked for by its id
 _AFTER = "\x7f"  # sorts after every character of a row's key
 _MARK = "#mark"
+_ROWS_A_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ def to_item(key: Key, one: Observation, *, expires_at: datetime) -> Item:
         "flags": one.flags or None,
         "context": one.context or None,
         "record": one.record,
+        "recalls": one.recalls or None,
     }
     return item | {name: value for name, value in optional.items() if value is not None}
 
@@ -102,6 +106,7 @@ def to_observation(item: Mapping[str, Any]) -> Observation:
         context=item.get("context", {}),
         tags=frozenset(item["tags"]),
         record=None if record is None else int(record),
+        recalls=frozenset(item.get("recalls", ())),
     )
 
 
@@ -112,7 +117,7 @@ def to_marks(item: Mapping[str, Any]) -> Marks:
         version=int(item["version"]),
         measured_at=None if measured_at is None else datetime.fromisoformat(measured_at),
         paths={thing: datetime.fromisoformat(at) for thing, at in _named("path:", item)},
-        recalls=frozenset(recall for recall, _ in _named("recall:", item)),
+        recalls=dict(_named("recall:", item)),
         context=item.get("context", {}),
     )
 
@@ -200,17 +205,11 @@ class Observations:
 
     def recall(self, key: Key, recall: str) -> None:
         """The reading's device falls under a recall (P8)."""
-        self._mark(key, f"recall:{recall}", True, unless="attribute_exists(#name)")
+        self._mark(key, f"recall:{recall}", True, unless="#name = :value")
 
     def withdraw_recall(self, key: Key, recall: str) -> None:
-        """The recall is over: the reading is as if it had never been."""
-        self._update(
-            key,
-            UpdateExpression="REMOVE #name ADD version :one",
-            ConditionExpression="attribute_exists(#name)",
-            ExpressionAttributeNames={"#name": f"recall:{recall}"},
-            ExpressionAttributeValues={":one": encode(1)},
-        )
+        """The recall is over: the reading is as if it had never been, also where it was recalled as it came in."""
+        self._mark(key, f"recall:{recall}", False, unless="#name = :value")
 
     def _mark(self, key: Key, name: str, value: Any, *, unless: str) -> None:
         """Say it once: what is there already makes no new version, so nothing is exported twice."""
@@ -231,6 +230,18 @@ class Observations:
         pk, sk = key
         with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.update_item(TableName=self.table, Key={"pk": encode(pk), "sk": encode(sk + _MARK)}, **change)
+
+    def span(
+        self, organisation: str, subject: str, from_at: datetime | None, to_at: datetime | None
+    ) -> Iterator[tuple[Key, Observation]]:
+        """All of a subject in that span of its devices' times (`from_at` inclusive, `to_at` exclusive), as marked."""
+        cursor = None
+        while True:
+            page = self.recent(organisation, subject, from_at=from_at, to_at=to_at, cursor=cursor, limit=_ROWS_A_PAGE)
+            yield from page.items
+            cursor = page.next
+            if cursor is None:
+                return
 
     def of_record(self, organisation: str, subject: str, device: str, record: int, *, near: datetime) -> Key | None:
         """The key of the glucose reading to which the device gave that number, the one measured nearest to `near`."""

@@ -10,6 +10,10 @@ Origin = Literal["device", "manual", "call"]
 DeviceClass = Literal["medical", "auxiliary"]
 
 
+RECALLED = "recalled"
+"""The tag of what falls under a recall: the engine takes it for no evidence either way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One accepted reading. Times are aware and keep the offset they were given; values are in canonical units.
@@ -37,6 +41,7 @@ class Observation:
     context: dict[str, str] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
     record: int | None = None
+    recalls: frozenset[str] = frozenset()
     paths: Mapping[str, datetime] = field(default_factory=dict)
     version: int = 1
 
@@ -45,24 +50,28 @@ class Observation:
 class Marks:
     """What happened to a reading after it was stored. Rows never change, so that no re-send undoes any of this.
 
-    `measured_at` is its time corrected later, `recalls` those that its device falls under, `context` what was told of
-    its circumstances by itself. `version` counts the changes.
+    `measured_at` is its time corrected later, `recalls` says of each recall that its device fell under whether it
+    still does, `context` what was told of its circumstances by itself. `version` counts the changes.
     """
 
     version: int = 0
     measured_at: datetime | None = None
     paths: Mapping[str, datetime] = field(default_factory=dict)
-    recalls: frozenset[str] = frozenset()
+    recalls: Mapping[str, bool] = field(default_factory=dict)
     context: Mapping[str, str] = field(default_factory=dict)
 
 
 def marked(one: Observation, marks: Marks) -> Observation:
     """The observation as it stands with its marks."""
+    said = dict.fromkeys(one.recalls, True) | dict(marks.recalls)
+    recalls = frozenset(recall for recall, in_force in said.items() if in_force)
+    tags = one.tags | {RECALLED} if recalls else one.tags - {RECALLED} if said else one.tags
     return replace(
         one,
         measured_at=marks.measured_at or one.measured_at,
         context={**one.context, **marks.context},
-        tags=one.tags | {"recalled"} if marks.recalls else one.tags,
+        tags=tags,
+        recalls=recalls,
         paths=marks.paths,
         version=one.version + marks.version,
     )

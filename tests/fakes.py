@@ -172,10 +172,10 @@ class FakeObservations:
         self._mark(key, context=context)
 
     def recall(self, key: tuple[str, str], recall: str) -> None:
-        self._mark(key, recalls=self.marks.get(key, Marks()).recalls | {recall})
+        self._mark(key, recalls={**self.marks.get(key, Marks()).recalls, recall: True})
 
     def withdraw_recall(self, key: tuple[str, str], recall: str) -> None:
-        self._mark(key, recalls=self.marks.get(key, Marks()).recalls - {recall})
+        self._mark(key, recalls={**self.marks.get(key, Marks()).recalls, recall: False})
 
     def _mark(self, key: tuple[str, str], **said: Any) -> None:
         before = self.marks.get(key, Marks())
@@ -275,7 +275,11 @@ class FakeQuarantine:
 
     def remove(self, keys: Iterable[tuple[str, str]]) -> None:
         for _, identifier in keys:
-            del self.rows[identifier]
+            self.rows.pop(identifier, None)
+
+    def of_device(self, organisation: str, serial: str) -> Iterator[SetAside]:
+        mine = [one for one in self.rows.values() if (one.organisation, one.device) == (organisation, serial)]
+        yield from sorted(mine, key=lambda one: one.received_at)
 
     def get(self, organisation: str, identifier: str) -> SetAside | None:
         found = self.rows.get(identifier)

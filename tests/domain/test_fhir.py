@@ -368,7 +368,7 @@ def test_r77_a_mark_makes_the_next_version_under_the_same_id() -> None:
     row = an_observation()
     (before,), (after,) = (
         [one for one in observations_of(rendered(shown)) if one["id"] == row.id]
-        for shown in (row, marked(row, Marks(version=1, recalls=frozenset({"r-1"}))))
+        for shown in (row, marked(row, Marks(version=1, recalls={"r-1": True})))
     )
     assert "tag" not in before.get("meta", {})
     assert [tag["code"] for tag in after["meta"]["tag"]] == ["recalled"]
