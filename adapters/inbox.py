@@ -1,18 +1,18 @@
 """The two inboxes: what IoT's rule puts into the first, and what waited too long and is handed on to the second."""
 
 import json
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from adapters.queue import in_calls, send
+from domain.quarantine import SetAside
 from domain.reading import Arrival
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ENTRIES = 10  # a call
-_MOST_BYTES = 1024 * 1024  # a call
 
 
 def arrived(event: Mapping[str, Any]) -> tuple[list[Arrival], list[str]]:
@@ -55,7 +55,7 @@ class Backlog:
     def put(self, arrivals: Sequence[Arrival], *, after: timedelta = timedelta()) -> set[str]:
         """Hand messages on as they came, to be read `after` that time. Returns the ids of those not taken."""
         refused = set()
-        for few in _in_calls(arrivals):
+        for few in in_calls(arrivals, lambda one: len(one.body)):
             delay = int(after.total_seconds())
             entries = [
                 {"Id": str(number), "MessageBody": one.body, "DelaySeconds": delay} for number, one in enumerate(few)
@@ -64,15 +64,19 @@ class Backlog:
             refused |= {few[int(failure["Id"])].id for failure in answer.get("Failed", [])}
         return refused
 
+    def replay(self, ones: Iterable[SetAside]) -> None:
+        """Hand on again what was set aside, with its own time of arrival. Raises adapters.queue.NotTaken."""
+        send(self.client, self.queue, (_as_the_rule_wrote_it(one) for one in ones))
 
-def _in_calls(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
-    few: list[Arrival] = []
-    size = 0
-    for one in arrivals:
-        if few and (len(few) == _ENTRIES or size + len(one.body) > _MOST_BYTES):
-            yield few
-            few, size = [], 0
-        few.append(one)
-        size += len(one.body)
-    if few:
-        yield few
+
+def _as_the_rule_wrote_it(one: SetAside) -> str:
+    """Its message, with the name of the quarantined row that it came from."""
+    return json.dumps(
+        {
+            "payload": b64encode(one.payload or b"").decode(),
+            "topic": one.topic,
+            "client": one.thing,
+            "received_at": round(one.received_at.timestamp() * 1000),
+            "replay": {"organisation": one.organisation, "id": one.id},
+        }
+    )

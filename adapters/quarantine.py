@@ -5,11 +5,13 @@
 | `{org}#{id}` | `reading` | a refused reading, or a message that could not be read |
 
 Index `by-time`: `shelf` = `{org}#{first digit of id}` (16 of them, so that no key is hot), `shelved` = time and id.
+Index `by-device`: `about` = `{org}#{serial}`, `shelved`.
 """
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -22,9 +24,10 @@ from domain.quarantine import SetAside
 Key: TypeAlias = tuple[str, str]
 
 _INDEX = "by-time"
+_OF_DEVICE = "by-device"
 _SHELVES = "0123456789abcdef"
 _PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#[0-9a-f-]{36}", re.ASCII)
-_OPTIONAL = ("device", "device_time", "kind", "sha256")
+_OPTIONAL = ("device", "profile", "device_time", "kind", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ def to_item(one: SetAside, *, expires_at: datetime) -> Item:
         "shelved": f"{_moment(one.received_at)}#{one.id}",
         "expires_at": int(expires_at.timestamp()),
     }
+    if one.device is not None:
+        item["about"] = f"{one.organisation}#{one.device}"
     if one.payload is not None:
         item["payload"] = b64encode(one.payload).decode()
     return item | {name: value for name in _OPTIONAL if (value := getattr(one, name)) is not None}
@@ -69,6 +74,7 @@ def to_set_aside(item: Item) -> SetAside:
         detail=item["detail"],
         thing=item["thing"],
         device=item.get("device"),
+        profile=item.get("profile"),
         topic=item["topic"],
         received_at=datetime.fromisoformat(item["received_at"]),
         payload=None if payload is None else b64decode(payload),
@@ -106,28 +112,72 @@ class Quarantine:
         found = batch_get(self.client, {self.table: [quarantine_key(organisation, identifier)]})
         return next((to_set_aside(item) for item in found.values()), None)
 
-    def newest(self, organisation: str, *, cursor: str | None = None, limit: int = 100) -> QuarantinePage:
-        """A page of what was refused, newest first. Raises InvalidRequest for a cursor that is none."""
+    def of_device(self, organisation: str, serial: str) -> Iterator[SetAside]:
+        """All that was refused of a device, the oldest first."""
+        found = query(
+            self.client,
+            TableName=self.table,
+            IndexName=_OF_DEVICE,
+            KeyConditionExpression="about = :about",
+            ExpressionAttributeValues={":about": {"S": f"{organisation}#{serial}"}},
+        )
+        return map(to_set_aside, found)
+
+    def counts(self, organisation: str, *, since: datetime | None = None) -> dict[tuple[str | None, str], int]:
+        """`{(profile, reason): how many}` of what is set aside and arrived `since` then: a broken model shows."""
+        counted: Counter[tuple[str | None, str]] = Counter()
+        for shelf in _SHELVES:
+            found = query(
+                self.client,
+                TableName=self.table,
+                IndexName=_INDEX,
+                KeyConditionExpression="shelf = :shelf AND shelved >= :since",
+                ProjectionExpression="profile, reason",
+                ExpressionAttributeValues={
+                    ":shelf": {"S": f"{organisation}#{shelf}"},
+                    ":since": {"S": _moment(since) if since else " "},
+                },
+            )
+            counted.update((item.get("profile"), item["reason"]) for item in found)
+        return dict(counted)
+
+    def newest(
+        self,
+        organisation: str,
+        *,
+        reason: str | None = None,
+        profile: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> QuarantinePage:
+        """A page of what was refused, newest first, for a reason or of a model of device if these are given.
+
+        Raises InvalidRequest for a cursor that is none.
+        """
         before = read_cursor(cursor, _PLACE)
+        wanted = {name: value for name, value in (("reason", reason), ("profile", profile)) if value is not None}
         found: list[Item] = []
         for shelf in _SHELVES:
-            found += self._newest(f"{organisation}#{shelf}", before, limit + 1)
+            found += self._newest(f"{organisation}#{shelf}", before, limit + 1, wanted)
         found.sort(key=lambda item: str(item["shelved"]), reverse=True)
         return QuarantinePage(
             items=[to_set_aside(item) for item in found[:limit]],
             next=write_cursor(found[limit - 1]["shelved"]) if len(found) > limit else None,
         )
 
-    def _newest(self, shelf: str, before: str | None, limit: int) -> Iterable[Item]:
-        """As many as `limit`, over as many pages as it takes: one of 1 MB ends after eight messages of 128 KB."""
+    def _newest(self, shelf: str, before: str | None, limit: int, wanted: Mapping[str, str]) -> Iterable[Item]:
+        """As many as `limit`, over as many pages as it takes: one of 1 MB ends after six messages of 128 KB."""
+        only = " AND ".join(f"{name} = :{name}" for name in wanted)
         found = query(
             self.client,
             TableName=self.table,
             IndexName=_INDEX,
             ScanIndexForward=False,
-            Limit=limit,
             KeyConditionExpression="shelf = :shelf" + (" AND shelved < :before" if before else ""),
-            ExpressionAttributeValues={":shelf": {"S": shelf}} | ({":before": {"S": before}} if before else {}),
+            ExpressionAttributeValues={":shelf": {"S": shelf}}
+            | ({":before": {"S": before}} if before else {})
+            | {f":{name}": {"S": value} for name, value in wanted.items()},
+            **({"FilterExpression": only} if only else {"Limit": limit}),
         )
         return islice(found, limit)
 

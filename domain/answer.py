@@ -277,6 +277,35 @@ class QuarantinedShown(TypedDict):
     detail: str
     thing: str | None
     device: str | None
+    profile: str | None
     topic: str | None
     received_at: Moment
     payload: Bytes | None
+
+
+class QuarantineCount(TypedDict):
+    """`profile` is the model of device, null where nobody had enrolled it."""
+
+    profile: str | None
+    reason: str
+    count: int
+
+
+class TriedAgain(TypedDict):
+    id: str
+
+
+Serials = TypedDict("Serials", {"from": str, "to": str})
+"""The first and the last, both included."""
+
+
+class RecallShown(TypedDict):
+    """One of `profile`, `lot` and `serials` is given."""
+
+    id: str
+    profile: str | None
+    lot: str | None
+    serials: Serials | None
+    mode: Literal["block", "flag"]
+    reason: str
+    created_at: Moment

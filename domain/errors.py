@@ -160,6 +160,12 @@ class GatewayRevoked(Conflict):
     code = "gateway-revoked"
 
 
+class NothingKept(Conflict):
+    """What was refused for want of consent kept no payload, so there is nothing to try again (P5)."""
+
+    code = "nothing-kept"
+
+
 class ShardsFixed(Conflict):
     """Another number of shards would move subjects to other lanes, and their order would be lost."""
 

@@ -16,7 +16,7 @@ from domain.enrolment import Device, Subject
 from domain.errors import BadValue, NoConsent, RecalledDevice, RejectedReading
 from domain.formats import decode
 from domain.identity import Identity, deterministic_id, identify
-from domain.observation import Observation
+from domain.observation import RECALLED, Observation
 from domain.plausibility import canonical_values, near_the_mothers
 from domain.profile import DeviceProfile
 from domain.quarantine import NOBODY, SetAside
@@ -131,6 +131,14 @@ def subjects_to_know(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, 
 
 def judge(opened: Opened, enrolled: Enrolled, *, profiles: Mapping[str, DeviceProfile], kept_for: timedelta) -> Judged:
     """What becomes of each reading of a message. Observations are kept for `kept_for`: what is older is refused."""
+    judged = _judged(opened, enrolled, profiles, kept_for)
+    if not judged.refused or enrolled.device is None:
+        return judged
+    model = enrolled.device.profile
+    return replace(judged, refused=tuple(replace(one, profile=model) for one in judged.refused))
+
+
+def _judged(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, DeviceProfile], kept_for: timedelta) -> Judged:
     organisation = enrolled.organisation or NOBODY
     message = opened.message
     if isinstance(message, RejectedReading):
@@ -236,12 +244,13 @@ def _observation(
         flags=noted if values or SIGNAL_LOSS in noted else (*noted, SIGNAL_LOSS),
         context=context(reading.said),
         tags=_tags(late=arrival.received_at - held.measured_at > measure.fresh_for, recalled=bool(recalled)),
+        recalls=frozenset(one.id for one in recalled),
         record=reading.record,
     )
 
 
 def _tags(*, late: bool, recalled: bool) -> frozenset[str]:
-    return frozenset(name for name, true in (("late", late), ("recalled", recalled)) if true)
+    return frozenset(name for name, true in (("late", late), (RECALLED, recalled)) if true)
 
 
 def _with_confusion_flagged(accepted: list[tuple[Identity, Observation]]) -> list[tuple[Identity, Observation]]:

@@ -3,6 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+REASONS = (
+    "malformed", "unknown-format", "unknown-device", "unknown-holder", "ambiguous-holder", "no-consent", "implausible",
+    "bad-unit", "bad-value", "untrusted-clock", "future", "recalled-device", "revoked-gateway", "too-large", "too-old",
+)  # fmt: skip
+"""The contract's closed list."""
+
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
@@ -11,7 +17,7 @@ class SetAside:
     `id` is made from organisation, thing, device and what was sent, so that a second sending is a repeat of the first.
     `organisation` is NOBODY where the thing was never enrolled: only the operator sees it. `payload` is what can be
     tried again; without consent it is None (P5) and only `device_time` (as the device wrote it), `kind` and the hash
-    `sha256` of the reading are kept.
+    `sha256` of the reading are kept. `profile` is the model of a device that was enrolled.
     """
 
     id: str
@@ -26,6 +32,7 @@ class SetAside:
     device_time: str | None = None
     kind: str | None = None
     sha256: str | None = None
+    profile: str | None = None
 
 
 NOBODY = "-"

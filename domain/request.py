@@ -269,6 +269,35 @@ class KeepBody(Body):
     certificate: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
+class SerialRange(Body):
+    """The first and the last, both included; of one length, as makers count them."""
+
+    from_: Serial = Field(alias="from")
+    to: Serial
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "SerialRange":
+        if len(self.from_) != len(self.to) or self.from_ > self.to:
+            raise ValueError("from is not after to, and both have as many characters")
+        return self
+
+
+class RecallBody(Body):
+    """`POST /v1/recalls`: by model, by lot or by serials. `reason` is for people: never a patient's."""
+
+    profile: str | None = None
+    lot: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    serials: SerialRange | None = None
+    mode: Literal["block", "flag"]
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "RecallBody":
+        if [self.profile, self.lot, self.serials].count(None) != 2:
+            raise ValueError("exactly one of profile, lot, serials")
+        return self
+
+
 class EndpointBody(Body):
     """`PUT /v1/endpoints/{id}`. `window_seconds` is how long observations are gathered."""
 

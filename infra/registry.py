@@ -7,6 +7,7 @@ from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.accepted import accept
@@ -39,6 +40,7 @@ class Registry(Construct):
         alerts: dynamodb.ITable,
         decisions: dynamodb.ITable,
         quarantine: dynamodb.ITable,
+        backlog: sqs.IQueue,
         contacts: dynamodb.ITable,
         contacts_key: kms.Key,
         deliveries: dynamodb.ITable,
@@ -83,6 +85,7 @@ class Registry(Construct):
                 "alerts_table": alerts.table_name,
                 "decisions_table": decisions.table_name,
                 "quarantine_table": quarantine.table_name,
+                "backlog_queue": backlog.queue_url,
                 "contacts_table": contacts.table_name,
                 "contacts_key": contacts_key.key_arn,
                 "deliveries_table": deliveries.table_name,
@@ -99,6 +102,8 @@ class Registry(Construct):
         function.uses(decisions, "BatchGetItem")
         function.uses(deliveries, "GetItem", "Query")
         function.may(["dynamodb:Query"], f"{quarantine.table_arn}/index/by-time")
+        function.uses(quarantine, "BatchGetItem")
+        function.may(["sqs:SendMessage"], backlog.queue_arn)
         function.uses(contacts, "GetItem", "UpdateItem")
         function.holds(contacts_key, "kms:Encrypt")
         function.may(

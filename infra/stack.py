@@ -122,6 +122,7 @@ class Pma(Stack):
             alerts=storage.alerts,
             decisions=storage.decisions,
             quarantine=storage.quarantine,
+            backlog=inbox.backlog,
             contacts=storage.contacts,
             contacts_key=keys.contacts,
             deliveries=storage.deliveries,

@@ -36,7 +36,9 @@ from pma_client.models import (
     Endpoint,
     Observation,
     Quantity,
+    QuarantineCount,
     Quarantined,
+    Recall,
     Subject,
 )
 
@@ -62,7 +64,9 @@ __all__ = [
     "PmaClientError",
     "Problem",
     "Quantity",
+    "QuarantineCount",
     "Quarantined",
+    "Recall",
     "Stale",
     "Subject",
     "Unauthorised",

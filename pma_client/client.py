@@ -26,7 +26,9 @@ from pma_client.models import (
     Device,
     Endpoint,
     Observation,
+    QuarantineCount,
     Quarantined,
+    Recall,
     Subject,
 )
 
@@ -271,9 +273,47 @@ class Client:
         """The newest first."""
         return self._pages(Alert, f"/v1/subjects/{_part(subject)}/alerts", {})
 
-    def quarantine(self) -> Iterator[Quarantined]:
-        """Readings that were set aside, the newest first."""
-        return self._pages(Quarantined, "/v1/quarantine", {})
+    # What is set aside, and what is recalled
+
+    def quarantine(self, *, reason: str | None = None, profile: str | None = None) -> Iterator[Quarantined]:
+        """Readings that were set aside, the newest first; for a reason, or of a model of device."""
+        return self._pages(Quarantined, "/v1/quarantine", {"reason": reason, "profile": profile})
+
+    def quarantine_counts(self, *, from_at: datetime | None = None) -> Iterator[QuarantineCount]:
+        """How many per model and reason, the most first: of the last day, or of what arrived since `from_at`."""
+        query = {"from": None if from_at is None else from_at.isoformat()}
+        return self._pages(QuarantineCount, "/v1/quarantine/counts", query)
+
+    def replay_quarantined(self, identifier: str) -> None:
+        """Have it judged once more, with its own times. Raises Conflict where no payload was kept (no-consent)."""
+        self._call("POST", f"/v1/quarantine/{_part(identifier)}/replay")
+
+    def recall(
+        self,
+        *,
+        mode: str,
+        reason: str,
+        profile: str | None = None,
+        lot: str | None = None,
+        serials: tuple[str, str] | None = None,
+    ) -> Recall:
+        """Block or flag a model, a lot, or the serials from the first to the last. Asked again, it is the same one."""
+        said = {
+            "profile": profile,
+            "lot": lot,
+            "serials": None if serials is None else {"from": serials[0], "to": serials[1]},
+            "mode": mode,
+            "reason": reason,
+        }
+        return Recall.model_validate(self._call("POST", "/v1/recalls", said))
+
+    def recalls(self) -> Iterator[Recall]:
+        """Those in force."""
+        return self._pages(Recall, "/v1/recalls", {})
+
+    def withdraw_recall(self, identifier: str) -> None:
+        """It is over: its marks are taken back, and what it set aside is judged once more."""
+        self._call("DELETE", f"/v1/recalls/{_part(identifier)}")
 
     # How
 

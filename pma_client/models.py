@@ -138,9 +138,37 @@ class Quarantined(Model):
     detail: str
     thing: str | None
     device: str | None
+    profile: str | None = None
     topic: str | None
     received_at: datetime
     payload: Base64Bytes | None
+
+
+class QuarantineCount(Model):
+    """`profile` is the model of device, None where nobody had enrolled it."""
+
+    profile: str | None
+    reason: str
+    count: int
+
+
+class SerialRange(Model):
+    """Both included."""
+
+    from_: str = Field(alias="from")
+    to: str
+
+
+class Recall(Model):
+    """One of `profile`, `lot` and `serials` is given."""
+
+    id: str
+    profile: str | None
+    lot: str | None
+    serials: SerialRange | None
+    mode: Literal["block", "flag"]
+    reason: str
+    created_at: AwareDatetime
 
 
 class Delivery(Model):

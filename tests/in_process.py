@@ -32,6 +32,10 @@ ISSUER = f"https://cognito-idp.{REGION}.amazonaws.com/{REGION}_pool"
 API = "https://api.example"
 TOKEN_URL = "https://pool.example/oauth2/token"
 ALL_SCOPES = "pma/enrol pma/care-plan pma/read pma/acknowledge pma/endpoints pma/operate"
+INDICES = {
+    "registry": {"fleet": ("fleet", "id")},
+    "quarantine": {"by-time": ("shelf", "shelved"), "by-device": ("about", "shelved")},
+}
 TABLES = ("registry", "observations", "alerts", "quarantine", "contacts", "deliveries", "decisions")
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -190,17 +194,18 @@ def make_tables(dynamodb: Any, names: tuple[str, ...] = TABLES) -> None:
     for name in names:
         extra: dict[str, Any] = {}
         attributes = ["pk", "sk"]
-        if name == "quarantine":
-            attributes += ["shelf", "shelved"]
+        if name in INDICES:
+            attributes += sorted({one for keys in INDICES[name].values() for one in keys})
             extra["GlobalSecondaryIndexes"] = [
                 {
-                    "IndexName": "by-time",
+                    "IndexName": index,
                     "KeySchema": [
-                        {"AttributeName": "shelf", "KeyType": "HASH"},
-                        {"AttributeName": "shelved", "KeyType": "RANGE"},
+                        {"AttributeName": one, "KeyType": role}
+                        for one, role in zip(keys, ("HASH", "RANGE"), strict=True)
                     ],
                     "Projection": {"ProjectionType": "ALL"},
                 }
+                for index, keys in INDICES[name].items()
             ]
         dynamodb.create_table(
             TableName=name,
@@ -223,6 +228,8 @@ def api() -> Iterator[InProcess]:
         "allow_insecure_endpoints": "no",
     }
     with mock_aws():
+        sqs = boto3.client("sqs", region_name=REGION)
+        settings["backlog_queue"] = sqs.create_queue(QueueName="backlog")["QueueUrl"]
         settings["contacts_key"] = boto3.client("kms", region_name=REGION).create_key()["KeyMetadata"]["KeyId"]
         with environment({variable(name): value for name, value in settings.items()} | {"AWS_DEFAULT_REGION": REGION}):
             make_tables(aws_client("dynamodb"))

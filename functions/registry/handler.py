@@ -9,15 +9,16 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters.dynamodb import Throttled
+from adapters.queue import NotTaken
 from adapters.tokens import InvalidToken, KeysUnavailable
 from domain.errors import Conflict, InvalidRequest, LostRace, NotFound, StaleVersion
-from functions.registry import care_plans, devices, endpoints, gateways, records, subjects
+from functions.registry import care_plans, devices, endpoints, gateways, quarantine, recalls, records, subjects
 from functions.registry.access import MissingScope, NotJson, TooMuch
 from functions.registry.answers import problem
 
 logger = Logger()
 app = APIGatewayHttpResolver()
-for part in (subjects, devices, gateways, care_plans, endpoints, records):
+for part in (subjects, devices, gateways, care_plans, endpoints, quarantine, recalls, records):
     app.include_router(part.routes)
 
 
@@ -62,8 +63,8 @@ def not_json(error: NotJson) -> Response[str]:
     return problem(415, "not-json", str(error))
 
 
-@app.exception_handler([LostRace, Throttled, KeysUnavailable])
-def try_again(error: LostRace | Throttled | KeysUnavailable) -> Response[str]:
+@app.exception_handler([LostRace, Throttled, NotTaken, KeysUnavailable])
+def try_again(error: LostRace | Throttled | NotTaken | KeysUnavailable) -> Response[str]:
     return problem(503, "try-again", "busy for the moment: try again", headers={"Retry-After": "1"})
 
 

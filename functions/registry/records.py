@@ -1,15 +1,13 @@
-"""Reading back: what was stored, what was raised, what was set aside."""
+"""Reading back: what was stored, what was raised, and why."""
 
-from base64 import b64encode
 from datetime import datetime
 
 from aws_lambda_powertools.event_handler import Response
 
 from domain.alert import Alert
-from domain.answer import AlertShown, DecisionsShown, ObservationShown, Page, QuarantinedShown
+from domain.answer import AlertShown, DecisionsShown, ObservationShown, Page
 from domain.codes import KINDS
 from domain.observation import Observation
-from domain.quarantine import SetAside
 from functions.registry import retrospect, service
 from functions.registry.access import Routes
 from functions.registry.answers import page
@@ -17,9 +15,6 @@ from functions.registry.operation import FROM, KIND, PAGED, TO
 from functions.registry.wiring import wired
 
 routes = Routes()
-
-_MOST_SET_ASIDE = 25
-"""A page of the quarantine may hold whole messages of 128 KB, and an answer of Lambda at most 6 MB."""
 
 
 def _observation(one: Observation) -> ObservationShown:
@@ -86,19 +81,6 @@ def _decided(one: retrospect.Answered) -> DecisionsShown:
             }
             for decision in one.judged.decisions
         ],
-    }
-
-
-def _set_aside(one: SetAside) -> QuarantinedShown:
-    return {
-        "id": one.id,
-        "reason": one.reason,
-        "detail": one.detail,
-        "thing": one.thing,
-        "device": one.device,
-        "topic": one.topic,
-        "received_at": one.received_at.isoformat(),
-        "payload": None if one.payload is None else b64encode(one.payload).decode(),
     }
 
 
@@ -175,11 +157,3 @@ def get_decisions(subject: str) -> Response[str]:
         programmes=wired().programmes,
     )
     return page([_decided(one) for one in answered], asked.next)
-
-
-@routes.serve("GET", "/v1/quarantine", scope="read", gives=Page[QuarantinedShown], asks=PAGED)
-def get_quarantine() -> Response[str]:
-    """Readings that were set aside, the newest first."""
-    limit = min(routes.limit(), _MOST_SET_ASIDE)
-    asked = wired().quarantine.newest(routes.organisation, cursor=routes.text("cursor"), limit=limit)
-    return page([_set_aside(one) for one in asked.items], asked.next)

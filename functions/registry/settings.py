@@ -16,6 +16,7 @@ class Settings:
     alerts_table: str
     decisions_table: str
     quarantine_table: str
+    backlog_queue: str
     contacts_table: str
     contacts_key: str
     deliveries_table: str

@@ -14,6 +14,7 @@ from adapters.contacts import ContactVault
 from adapters.decisions import Decisions
 from adapters.deliveries import Deliveries
 from adapters.environment import read
+from adapters.inbox import Backlog
 from adapters.iot import ThingCertificates
 from adapters.observations import Observations
 from adapters.programmes import programmes
@@ -77,6 +78,10 @@ class Wired:
     @cached_property
     def quarantine(self) -> Quarantine:
         return Quarantine(client("dynamodb"), self.settings.quarantine_table)
+
+    @cached_property
+    def backlog(self) -> Backlog:
+        return Backlog(client("sqs"), self.settings.backlog_queue)
 
     @cached_property
     def deliveries(self) -> Deliveries:

@@ -14,6 +14,7 @@ from domain.identity import deterministic_id
 from domain.quarantine import SetAside
 from tests.builders import NOW, ORGANISATION, SERIAL
 from tests.fakes import FakeQuarantine
+from tests.in_process import make_tables
 
 TABLE = "quarantine"
 
@@ -24,24 +25,7 @@ Rows: TypeAlias = Quarantine | FakeQuarantine
 def client() -> Iterator[Any]:
     with mock_aws():
         client = boto3.client("dynamodb", region_name="eu-central-1")
-        client.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "shelf", "shelved")
-            ],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "by-time",
-                    "KeySchema": [
-                        {"AttributeName": "shelf", "KeyType": "HASH"},
-                        {"AttributeName": "shelved", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
+        make_tables(client, (TABLE,))
         yield client
 
 
@@ -74,7 +58,11 @@ UNREAD = one_aside(2, reason="no-consent", payload=None, device_time="2026-11-22
 
 
 class TestPromises:
-    @pytest.mark.parametrize("one", [one_aside(), one_aside(device=None), UNREAD], ids=["bytes", "no device", "unread"])
+    @pytest.mark.parametrize(
+        "one",
+        [one_aside(), one_aside(device=None), one_aside(profile="tonometer"), UNREAD],
+        ids=["bytes", "no device", "of a model", "unread"],
+    )
     def test_what_was_put_is_read_back_whole(self, rows: Rows, one: SetAside) -> None:
         rows.put([one])
         assert rows.get(ORGANISATION, one.id) == one
@@ -88,6 +76,18 @@ class TestPromises:
         rows.put([one_aside()])
         assert rows.present([one_aside(), UNREAD]) == {one_aside().id}
         assert rows.present([]) == set()
+
+    def test_all_that_was_refused_of_a_device_the_oldest_first(self, rows: Rows) -> None:
+        mine = [one_aside(number, received_at=NOW + timedelta(minutes=number)) for number in range(3)]
+        rows.put([*reversed(mine), one_aside(7, device="BP-2"), one_aside(8, organisation="clinic-b")])
+        assert list(rows.of_device(ORGANISATION, SERIAL)) == mine
+        assert list(rows.of_device("clinic-b", "BP-2")) == []
+
+    def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(self, rows: Rows) -> None:
+        rows.put([one_aside(), UNREAD])
+        for _ in range(2):
+            rows.remove([(ORGANISATION, one_aside().id)])
+        assert rows.present([one_aside(), UNREAD]) == {UNREAD.id}
 
 
 def test_the_newest_come_first_and_page_by_page(table: Quarantine) -> None:
@@ -105,6 +105,28 @@ def test_the_newest_come_first_and_page_by_page(table: Quarantine) -> None:
             break
     assert seen == asides
     assert sizes == [15, 15, 10]
+
+
+def test_f22_a_page_is_full_of_what_was_asked_for(table: Quarantine) -> None:
+    """The filter comes before the limit: what is rare is found behind what is common."""
+    common = [one_aside(number, received_at=NOW - timedelta(seconds=number)) for number in range(30)]
+    rare = [
+        one_aside(number, received_at=NOW - timedelta(hours=number), reason="future", profile="scale")
+        for number in range(100, 105)
+    ]
+    table.put([*common, *rare])
+    first = table.newest(ORGANISATION, reason="future", profile="scale", limit=3)
+    rest = table.newest(ORGANISATION, reason="future", profile="scale", limit=3, cursor=first.next)
+    assert ([*first.items, *rest.items], rest.next) == (rare, None)
+
+
+def test_f22_counts_are_per_model_and_reason(table: Quarantine) -> None:
+    table.put([one_aside(1), one_aside(6, profile="scale"), one_aside(3, profile="scale"), UNREAD])
+    table.put([one_aside(4, received_at=NOW - timedelta(days=2)), one_aside(5, organisation="clinic-b")])
+    day = {(None, "implausible"): 1, ("scale", "implausible"): 2, (None, "no-consent"): 1}
+    assert table.counts(ORGANISATION, since=NOW - timedelta(days=1)) == day
+    assert table.counts(ORGANISATION) == day | {(None, "implausible"): 2}
+    assert table.counts(ORGANISATION, since=NOW + timedelta(days=1)) == {}
 
 
 class ShortPages:

@@ -318,7 +318,8 @@ def a_recall(**changes: Any) -> Recall:
 )
 def test_p8_a_recalled_device(recall: Recall, blocked: bool, tags: set[str]) -> None:
     result = judged(an_arrival(), device=a_device(lot="L7"), recalls=(recall,))
-    assert [one.reason for one in result.refused] == ["recalled-device"] * blocked
+    assert [(one.reason, one.profile) for one in result.refused] == [("recalled-device", "tonometer")] * blocked
+    assert [one.recalls for _, one in result.accepted] == [{"r-1"} if tags else set()] * (not blocked)
     assert [one.tags for _, one in result.accepted] == [tags] * (not blocked)
 
 

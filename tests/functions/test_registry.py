@@ -163,6 +163,11 @@ EVERY_ROUTE = {
     ("GET", f"{S}/observations"): ("pma/read", None),
     ("GET", f"{S}/alerts"): ("pma/read", None),
     ("GET", "/v1/quarantine"): ("pma/read", None),
+    ("GET", "/v1/quarantine/counts"): ("pma/read", None),
+    ("POST", f"/v1/quarantine/{deterministic_id('clinic-a', '1')}/replay"): ("pma/operate", None),
+    ("GET", "/v1/recalls"): ("pma/read", None),
+    ("POST", "/v1/recalls"): ("pma/operate", {"lot": "L7", "mode": "flag", "reason": "reads low"}),
+    ("DELETE", "/v1/recalls/r-1"): ("pma/operate", None),
     ("DELETE", E): ("pma/endpoints", None),
 }
 routes = pytest.mark.parametrize(
@@ -185,7 +190,8 @@ def test_r81_another_organisations_thing_is_not_found_and_not_touched(pma: InPro
     assignment = before[1]["assignments"][0]["id"]
     _, body = EVERY_ROUTE[method, path]
     status, document, _ = pma.call(method, path.replace("ASSIGNMENT", assignment), body, client="client-b")
-    own = {("PUT", S): 201, ("PUT", E): 201, ("GET", "/v1/quarantine"): 200}
+    listed = ("/v1/quarantine", "/v1/quarantine/counts", "/v1/recalls")
+    own = {("PUT", S): 201, ("PUT", E): 201, ("POST", "/v1/recalls"): 201} | {("GET", one): 200 for one in listed}
     taken = {("PUT", D): 409}
     assert status == (own | taken).get((method, path), 404)
     if status == 404:
@@ -709,6 +715,7 @@ def test_the_quarantine_shows_an_organisation_its_own_with_the_exact_bytes(pma: 
         "detail": "the message is not JSON",
         "thing": "BP-00017",
         "device": None,
+        "profile": None,
         "topic": "dt/pma/BP-00017/readings",
         "received_at": "2026-11-22T08:59:00+00:00",
         "payload": "/3s=",
