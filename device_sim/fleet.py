@@ -157,7 +157,7 @@ class Fleet:
                 seconds=(1 + jitter * self._chance.random()) / rate
             )
             body = message.encode(self._clock()) if copy == 0 else body
-            topic = self._topics.readings(message.under or message.thing)
+            topic = self._topics.data(message.under or message.thing, message.format)
             future = self._gateways[message.thing].send(topic, body)
             under_way.append((message, copy, topic, body, future))
             tell(under_way[-1][-1])

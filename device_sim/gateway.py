@@ -55,8 +55,8 @@ class Topics:
     prefix: str = "pma"
     rule: str | None = None
 
-    def readings(self, thing: str) -> str:
-        topic = f"dt/{self.prefix}/{thing}/readings"
+    def data(self, thing: str, format_: str = "readings") -> str:
+        topic = f"dt/{self.prefix}/{thing}/{format_}"
         return f"$aws/rules/{self.rule}/{topic}" if self.rule else topic
 
 

@@ -54,10 +54,23 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Fate:
+    """What must become of a reading: `stored`, `repeat` or a reason of the quarantine; and what is flagged on it."""
+
+    place: str
+    flags: frozenset[str] = frozenset()
+
+
+STORED, REPEAT = Fate("stored"), Fate("repeat")
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """Readings of one device in one publish. What is done wrong on purpose stands here too:
 
-    `body` is sent as it is (a broken payload), `under` is another thing's name in the topic, `copies` how often.
+    `body` is sent as it is, to the topic of `format` (another format, or a broken payload); `under` is another thing's
+    name in the topic, `copies` how often it is sent. The sender's clock is `ahead` and may say nothing (`tells_clock`).
+    `fates` are what must become of each reading the first time; without any all are stored.
     """
 
     thing: str
@@ -67,6 +80,22 @@ class Message:
     body: bytes | None = None
     under: str | None = None
     copies: int = 1
+    format: str = "readings"
+    ahead: timedelta = timedelta(0)
+    tells_clock: bool = True
+    fates: tuple[Fate, ...] = ()
+
+    @property
+    def becomes(self) -> tuple[Fate, ...]:
+        """The fate of each reading of each copy; none where the broker itself refuses."""
+        if self.under is not None:
+            return ()
+        return (*(self.fates or (STORED,) * len(self.readings)), *(REPEAT,) * (self.copies - 1) * self.count)
+
+    @property
+    def count(self) -> int:
+        """How many readings it is in our counts: a body of another making is one."""
+        return len(self.readings) if self.body is None else 1
 
     def encode(self, sent_at: datetime) -> bytes:
         """The bytes to publish; a repeat must be encoded once, so that it is the same message."""
@@ -77,7 +106,9 @@ class Message:
         said: dict[str, Any] = {"format": FORMAT}
         if first.device != self.thing:
             said["device"] = first.device
-        said["sent_at"] = sent_at.astimezone(first.measured_at.tzinfo).isoformat(timespec="seconds")
+        if self.tells_clock:
+            shown = sent_at.astimezone(first.measured_at.tzinfo) + self.ahead
+            said["sent_at"] = shown.isoformat(timespec="seconds")
         if self.boot is not None:
             said["boot"] = self.boot
         if self.sequence is not None:

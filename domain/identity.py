@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from domain.codes import KINDS
 from domain.plausibility import rounded
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}  # the bits 10 of RFC 9562
@@ -52,8 +53,9 @@ def identify(
 ) -> Identity:
     """The identity of a reading: the same by every path, with any offset, in any order of its values (R5, C24).
 
-    `values` are canonical and plausible; `resolution` is the smallest step that the device shows of each, so that the
-    rounding of a conversion makes no second reading. `record` is the device's own number of the reading, where its
+    `values` are canonical and plausible; only those that every path must carry tell readings apart: a cuff's mean comes
+    by Bluetooth and not by its maker's cloud. `resolution` is the smallest step that the device shows of each, so that
+    the rounding of a conversion makes no second reading. `record` is the device's own number of the reading, where its
     profile says that every path carries it: then it stands in place of the values.
     """
     second = int((device_time - _EPOCH).total_seconds() // 1)
@@ -61,7 +63,11 @@ def identify(
     told_by = (
         [f"record={record}"]
         if record is not None
-        else [f"{name}={rounded(value, resolution[name])}" for name, value in sorted(values.items())]
+        else [
+            f"{name}={rounded(value, resolution[name])}"
+            for name, value in sorted(values.items())
+            if KINDS[kind].values[name].required
+        ]
     )
     return Identity(
         organisation,

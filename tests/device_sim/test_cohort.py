@@ -154,7 +154,7 @@ def test_a_patient_can_be_measured_alone() -> None:
 
 def test_what_is_sent_is_read_by_the_platform_as_it_was_meant() -> None:
     for message in pack(a_cohort(crises=2).readings, gather=timedelta(minutes=15)):
-        topic = Topics().readings(message.thing)
+        topic = Topics().data(message.thing)
         arrival = Arrival("1", "", message.encode(UNTIL), topic, message.thing, UNTIL)
         decoded = decode_readings(arrival)
         assert (arrival.thing, decoded.device or arrival.thing) == (message.thing, message.readings[0].device)

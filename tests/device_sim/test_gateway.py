@@ -231,7 +231,7 @@ def test_a_file_that_is_no_certificate_is_one_sentence(tmp_path: Path) -> None:
     ids=["plain", "another stage", "basic ingest"],
 )
 def test_topics_are_the_contracts(topics: Topics, topic: str) -> None:
-    assert topics.readings("BP-1") == topic
+    assert topics.data("BP-1") == topic
 
 
 def test_an_outbox_keeps_bytes_as_they_are(tmp_path: Path) -> None:

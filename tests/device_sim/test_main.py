@@ -7,6 +7,7 @@ import pytest
 
 from device_sim.__main__ import main
 from device_sim.gateway import Broker
+from device_sim.scenarios import SCENARIOS
 from tests.device_sim.fake_broker import Clock, FakeBroker, no_others_topics
 
 STACK = {
@@ -37,14 +38,22 @@ def run(stack: Path, *more: str, broker: FakeBroker | None = None) -> tuple[int,
 def test_scenarios_are_listed() -> None:
     said: list[str] = []
     assert main(["--list"], clock=Clock(), say=said.append) == 0
-    assert [line.split()[0] for line in said] == ["steady", "crisis", "duplicate", "poison", "foreign", "offline-flush"]
+    assert [line.split()[0] for line in said] == list(SCENARIOS)
+    assert all("\n" + " " * 19 + "-> " in line for line in said)
+    (swap,) = (line for line in said if line.startswith("device-swap"))
+    assert swap.endswith(
+        "[a tonometer, carried by a phone (--device), replaced half-way by the serial with -2 behind it]"
+    )
 
 
 def test_a_device_runs_against_a_cloud(stack: Path) -> None:
     broker = FakeBroker()
     code, said = run(stack, "--scenario", "steady", broker=broker)
     assert code == 0
-    assert said == ["2 messages: 4 readings taken over, 0 refused, 0 unanswered"]
+    assert said == [
+        "2 messages: 4 readings taken over, 0 refused, 0 unanswered",
+        "what must become of them: 4 stored",
+    ]
     assert {(thing, topic) for thing, topic, _ in broker.published} == {("BP-1", "dt/pma/BP-1/readings")}
     assert broker.reached == [Broker("broker.example", 8883, stack.parent / "ca.pem")]
 
@@ -71,9 +80,20 @@ def test_files_are_replayed_and_bad_rows_said(stack: Path, tmp_path: Path) -> No
     broker = FakeBroker()
     code, said = run(stack, "--data", str(tmp_path / "women.csv"), "--subject", "1", broker=broker)
     assert code == 0
-    assert said == ["women.csv:3: systolic is empty", "2 messages: 2 readings taken over, 0 refused, 0 unanswered"]
+    assert said[:2] == [
+        "women.csv:3: systolic is empty",
+        "2 messages: 2 readings taken over, 0 refused, 0 unanswered",
+    ]
     first = json.loads(broker.published[0][2])
     assert first["readings"][0]["values"]["systolic"] == {"value": 12, "unit": "mm[Hg]"}
+
+
+def test_f23_a_fault_is_published_in_every_format_and_its_fate_told(stack: Path) -> None:
+    broker = FakeBroker()
+    code, said = run(stack, "--device", "BP-9", "--scenario", "duplicate-path", broker=broker)
+    assert code == 0
+    assert said[-1] == "what must become of them: 3 stored, 3 repeat"
+    assert [topic for _, topic, _ in broker.published[:2]] == ["dt/pma/BP-1/gatt", "dt/pma/BP-1/vendor/cellular-cuff"]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +105,23 @@ def test_files_are_replayed_and_bad_rows_said(stack: Path, tmp_path: Path) -> No
         (["--zone", "Europe/Atlantis"], "There is no time zone Europe/Atlantis"),
         (["--zone", "../etc"], "There is no time zone ../etc"),
         (["--profile", "scale", "--scenario", "crisis"], "a scale cannot play it."),
+        (["--profile", "scale", "--scenario", "signal-loss"], "is played by a fetal-monitor: a scale cannot."),
+        (["--profile", "fetal-monitor"], "A fetal-monitor cannot play steady: choose --profile of bracelet, "),
+        (["--scenario", "device-swap"], "needs a phone that carries the device: name this in --device."),
+        (["--scenario", "daylight-saving", "--zone", "Asia/Tokyo"], "In Asia/Tokyo no hour came twice this year"),
     ],
-    ids=["stack", "scenario", "data", "zone", "odd zone", "crisis"],
+    ids=[
+        "stack",
+        "scenario",
+        "data",
+        "zone",
+        "odd zone",
+        "crisis",
+        "another model",
+        "not simulated",
+        "phone",
+        "summer",
+    ],
 )
 def test_a_mistake_is_one_sentence(
     stack: Path, capsys: pytest.CaptureFixture[str], more: list[str], sentence: str
