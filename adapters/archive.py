@@ -1,10 +1,11 @@
 """The raw archive: every message's bytes through Firehose, from which all derived state can be built again (R101)."""
 
-import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from domain.reading import Arrival
 
@@ -22,7 +23,7 @@ def to_line(organisation: str, one: Arrival) -> bytes:
         "organisation": organisation,
         "payload": b64encode(one.payload).decode(),
     }
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def in_records(lines: Iterable[bytes]) -> Iterator[bytes]:

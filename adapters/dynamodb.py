@@ -32,14 +32,16 @@ def encode(value: Any) -> AttributeValues:
     Base64 text: they alone would need botocore to read each value on its way (adapters.aws)."""
     if isinstance(value, str):
         return {"S": value}
+    if isinstance(value, Decimal):
+        return {"N": format(value, "f")}
+    if isinstance(value, datetime):
+        return {"S": value.isoformat()}
     if value is None:
         return {"NULL": True}
     if isinstance(value, bool):
         return {"BOOL": value}
-    if isinstance(value, int | Decimal):
-        return {"N": format(value, "f") if isinstance(value, Decimal) else str(value)}
-    if isinstance(value, datetime):
-        return {"S": value.isoformat()}
+    if isinstance(value, int):
+        return {"N": str(value)}
     if isinstance(value, Mapping):
         return {"M": {key: encode(part) for key, part in value.items()}}
     if isinstance(value, list | tuple | set | frozenset):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
+
 from adapters.queue import in_calls, send
 from domain.quarantine import SetAside
 from domain.reading import Arrival
@@ -27,7 +29,7 @@ def arrived(event: Mapping[str, Any]) -> tuple[list[Arrival], list[str]]:
 
 
 def _to_arrival(identifier: str, body: str) -> Arrival:
-    message = json.loads(body)
+    message = orjson.loads(body)
     return Arrival(
         id=identifier,
         body=body,

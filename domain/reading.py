@@ -316,6 +316,8 @@ def is_code(value: Any) -> bool:
 
 def _too_deep(payload: bytes) -> bool:
     """Objects and lists in each other past our limit, for the parser's own would be the interpreter's stack."""
+    if payload.count(b"{") + payload.count(b"[") <= _MAX_DEPTH:
+        return False
     outside_strings = b"".join(payload.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
     brackets = outside_strings.translate(None, _NOT_BRACKETS)
     depth = 0

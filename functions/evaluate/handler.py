@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from adapters.alerts import Episodes
 from adapters.aws import client
 from adapters.decisions import Decisions
-from adapters.environment import read
+from adapters.environment import read, settle
 from adapters.observations import from_record, is_new_reading
 from adapters.programmes import programmes
 from domain.observation import Observation
@@ -34,6 +34,7 @@ def wired() -> Episodes:
     settings = read(Settings)
     dynamodb = client("dynamodb")
     decisions = Decisions(dynamodb, settings.decisions_table, timedelta(days=settings.decision_days))
+    settle()
     return Episodes(dynamodb, settings.alerts_table, settings.registry_table, decisions)
 
 

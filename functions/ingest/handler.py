@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from adapters.archive import Archive
 from adapters.aws import client
 from adapters.catalogue import profiles
-from adapters.environment import read
+from adapters.environment import read, settle
 from adapters.inbox import Backlog, arrived, is_from
 from adapters.observations import Observations
 from adapters.quarantine import Quarantine
@@ -47,7 +47,7 @@ def settings() -> Settings:
 def wired() -> Ingest:
     dynamodb = client("dynamodb")
     kept_for = timedelta(days=settings().observation_days)
-    return Ingest(
+    ingest = Ingest(
         registry=RegistryReader(dynamodb, settings().registry_table),
         observations=Observations(dynamodb, settings().observations_table, kept_for),
         quarantine=Quarantine(dynamodb, settings().quarantine_table, timedelta(days=settings().quarantine_days)),
@@ -57,6 +57,8 @@ def wired() -> Ingest:
         profiles=profiles(),
         kept_for=kept_for,
     )
+    settle()
+    return ingest
 
 
 @logger.inject_lambda_context

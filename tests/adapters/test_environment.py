@@ -1,5 +1,6 @@
 """A function's settings and its runtime are checked at start, in one sentence."""
 
+import gc
 from dataclasses import dataclass
 
 import pytest
@@ -33,3 +34,14 @@ def test_a_client_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     aws.client.cache_clear()
     assert aws.client("sqs") is aws.client("sqs")
+
+
+def test_what_the_start_made_is_set_aside() -> None:
+    before = gc.get_threshold()
+    try:
+        environment.settle()
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold()[0] > 10_000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
