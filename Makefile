@@ -90,6 +90,10 @@ mutate: $(SETUP) ## the engine changed in every way, one at a time: which change
 	@$(BIN)/mutmut export-cicd-stats
 	@$(PY) -c 'import json; s = json.load(open("mutants/mutmut-cicd-stats.json")); print(f"killed {s[\"killed\"]} of {s[\"total\"]}, survived {s[\"survived\"]}: see mutmut results")'
 
+.PHONY: docs
+docs: $(VENV) ## docs/openapi.json and its page, from what the API's routes promise
+	@$(PY) -m ops.openapi
+
 .PHONY: bench
 bench: $(SETUP) ## what a reading costs: calls, CPU, start-up, sizes; as one table and build/bench.json
 	@$(PY) -m infra.build --stage local

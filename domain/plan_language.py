@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from domain.pseudonym import in_token
-from domain.request import Body, Moment
+from domain.request import Body, Moment, described
 
 Severity = Literal["info", "warning", "critical"]
 Role = Literal["patient", "doctor", "duty", "head"]
@@ -88,11 +88,13 @@ def _nobodys_name(token: str) -> str:
 
 
 Number = Annotated[Decimal, BeforeValidator(_number, json_schema_input_type=float)]
-Period = Annotated[timedelta, BeforeValidator(_period, json_schema_input_type=str)]
+Period = Annotated[timedelta, BeforeValidator(_period), described(_PERIOD, format="duration")]
 Duration = Annotated[Period, AfterValidator(_some_time)]
-Clock = Annotated[time, BeforeValidator(_clock, json_schema_input_type=str)]
-Actor = Annotated[str, _matching(_ACTOR, "a token of your system, never a name"), AfterValidator(_nobodys_name)]
-RuleId = Annotated[str, _matching(_RULE_ID, "1 to 64 lower-case letters, digits or hyphens")]
+Clock = Annotated[time, BeforeValidator(_clock), described(_CLOCK)]
+Actor = Annotated[
+    str, _matching(_ACTOR, "a token of your system, never a name"), AfterValidator(_nobodys_name), described(_ACTOR)
+]
+RuleId = Annotated[str, _matching(_RULE_ID, "1 to 64 lower-case letters, digits or hyphens"), described(_RULE_ID)]
 
 
 class Bound(Body):

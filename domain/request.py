@@ -13,7 +13,16 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from domain.codes import KINDS
 from domain.enrolment import Assignment, Consent, Device, Endpoint, Subject
@@ -107,11 +116,17 @@ def _serial(value: str) -> str:
     return value
 
 
-Moment = Annotated[datetime, BeforeValidator(_moment, json_schema_input_type=str)]
-Zone = Annotated[str, AfterValidator(_zone)]
-Token = Annotated[str, AfterValidator(_token)]
-Serial = Annotated[str, AfterValidator(_serial)]
-Names = Annotated[tuple[str, ...], Field(max_length=32), AfterValidator(_all_different)]
+def described(pattern: re.Pattern[str], **more: str) -> WithJsonSchema:
+    """What the API's document says of a text that our own validator judges."""
+    return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern.pattern})$", **more})
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment), described(_MOMENT, format="date-time")]
+Zone = Annotated[str, AfterValidator(_zone), described(_ZONE)]
+Token = Annotated[str, AfterValidator(_token), described(TOKEN)]
+Serial = Annotated[str, AfterValidator(_serial), described(SERIAL)]
+_DIFFERENT = Field(json_schema_extra={"uniqueItems": True})
+Names = Annotated[tuple[str, ...], Field(max_length=32), AfterValidator(_all_different), _DIFFERENT]
 
 
 class Body(BaseModel):

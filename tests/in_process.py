@@ -26,6 +26,7 @@ from domain.enrolment import Organisation
 from functions.registry import wiring
 from functions.registry.handler import handle
 from pma_client import Client
+from tests import promises
 
 REGION = "eu-central-1"
 ISSUER = f"https://cognito-idp.{REGION}.amazonaws.com/{REGION}_pool"
@@ -134,12 +135,15 @@ class InProcess:
     ) -> Answered:
         if url == TOKEN_URL:
             return self._token(dict(headers or {}))
-        answer = handle(event(method, url.removeprefix(API), body=body, headers=headers), Context())  # type: ignore[arg-type]
-        return Answered(
+        path = url.removeprefix(API)
+        answer = handle(event(method, path, body=body, headers=headers), Context())  # type: ignore[arg-type]
+        answered = Answered(
             answer["statusCode"],
             (answer.get("body") or "").encode(),
             {name.lower(): value for name, value in answer["headers"].items()},
         )
+        assert promises.broken(method, urlsplit(path).path, answered.status, answered.data, answered.headers) is None
+        return answered
 
     def _token(self, headers: Mapping[str, str]) -> Answered:
         self.tokens_made += 1

@@ -18,8 +18,10 @@ from functions.registry.answers import problem
 
 logger = Logger()
 app = APIGatewayHttpResolver()
-for part in (subjects, devices, gateways, care_plans, endpoints, quarantine, recalls, records):
+PARTS = (subjects, devices, gateways, care_plans, endpoints, quarantine, recalls, records)
+for part in PARTS:
     app.include_router(part.routes)
+OPERATIONS = tuple(operation for part in PARTS for operation in part.routes.operations)
 
 
 @app.exception_handler(InvalidRequest)
@@ -45,7 +47,14 @@ def not_found(error: NotFound) -> Response[str]:
 
 @app.exception_handler(NotFoundError)
 def no_route(error: NotFoundError) -> Response[str]:
-    return problem(404, "no-route", "there is no such route, or not with this method")
+    methods = {one.method for one in OPERATIONS if one.address.fullmatch(app.current_event.path)}
+    if not methods:
+        return problem(404, "no-route", "there is no such route")
+    also = ("HEAD", "OPTIONS") if "GET" in methods else ("OPTIONS",)
+    allow = {"Allow": ", ".join(sorted({*methods, *also}))}
+    if app.current_event.http_method == "OPTIONS":
+        return Response(204, headers=allow)
+    return problem(405, "no-method", f"this route has {allow['Allow']}", headers=allow)
 
 
 @app.exception_handler(Conflict)
@@ -70,8 +79,12 @@ def try_again(error: LostRace | Throttled | NotTaken | KeysUnavailable) -> Respo
 
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    http = event["requestContext"]["http"]
+    method = http["method"]
+    if method == "HEAD":  # as GET, without what that would show
+        http["method"] = "GET"
     answer = app.resolve(event, context)
-    logger.info(
-        "request answered", extra={"method": event["requestContext"]["http"]["method"], "status": answer["statusCode"]}
-    )
+    if method == "HEAD":
+        answer["body"] = ""
+    logger.info("request answered", extra={"method": method, "status": answer["statusCode"]})
     return answer

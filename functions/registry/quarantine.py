@@ -66,14 +66,14 @@ def get_quarantine_counts() -> Response[str]:
 
 @routes.serve(
     "POST",
-    "/v1/quarantine/<identifier>/replay",
+    "/v1/quarantine/<quarantined>/replay",
     scope="operate",
     gives=TriedAgain,
     status=202,
     conflicts=(NothingKept,),
 )
-def post_quarantine_replay(identifier: str) -> Response[str]:
+def post_quarantine_replay(quarantined: str) -> Response[str]:
     """Have it judged once more, with its own times; the quarantine and the observations say what became of it."""
-    recalling.replay(routes.organisation, identifier, quarantine=wired().quarantine, backlog=wired().backlog)
-    tried: TriedAgain = {"id": identifier}
+    recalling.replay(routes.organisation, quarantined, quarantine=wired().quarantine, backlog=wired().backlog)
+    tried: TriedAgain = {"id": quarantined}
     return answer(tried, status=202)

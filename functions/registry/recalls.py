@@ -45,8 +45,8 @@ def get_recalls() -> Response[str]:
     return page([_recall(one) for one in wired().registry.recalls(routes.organisation)[0]], None)
 
 
-@routes.serve("DELETE", "/v1/recalls/<identifier>", scope="operate")
-def delete_recall(identifier: str) -> Response[str]:
+@routes.serve("DELETE", "/v1/recalls/<recall>", scope="operate")
+def delete_recall(recall: str) -> Response[str]:
     """It is over: its marks are taken back, and what it set aside is judged once more."""
-    recalling.withdraw(routes.organisation, identifier, registry=wired().registry)
+    recalling.withdraw(routes.organisation, recall, registry=wired().registry)
     return nothing()

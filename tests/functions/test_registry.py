@@ -321,8 +321,22 @@ def test_r84_a_parameter_that_nobody_reads_is_refused(running: InProcess) -> Non
 
 
 def test_a_route_that_is_none_says_so_as_a_problem(running: InProcess) -> None:
-    status, document, headers = running.call("PATCH", S, {})
+    status, document, headers = running.call("GET", "/v1/people", None)
     assert (status, document["code"], headers["content-type"]) == (404, "no-route", "application/problem+json")
+
+
+def test_a_method_that_a_route_lacks_is_405_and_says_which_it_has(running: InProcess) -> None:
+    status, document, headers = running.call("PATCH", S, {})
+    assert (status, document["code"], headers["allow"]) == (405, "no-method", "GET, HEAD, OPTIONS, PUT")
+    status, document, headers = running.call("OPTIONS", f"{S}/contacts")
+    assert (status, document, headers["allow"]) == (204, None, "OPTIONS, PUT")
+
+
+def test_head_says_what_get_says_without_the_body(running: InProcess) -> None:
+    running.call("PUT", S, SUBJECT)
+    (status, shown, headers), (head_status, nothing, head_headers) = running.call("GET", S), running.call("HEAD", S)
+    assert (head_status, nothing, head_headers["etag"]) == (status, None, headers["etag"])
+    assert shown is not None
 
 
 def test_p10_a_rule_that_no_clock_would_watch_is_refused(running: InProcess) -> None:
