@@ -3,8 +3,8 @@
 A data point is a header, which names the schema of its body, and a body. What a schema allows stands in tables: its
 units and words are not UCUM's and ours. A unit or word that its schema does not have is put so that it is refused with
 the values, after the consent is known (P5).
-Source: the schemas omh: blood-pressure 1–4, heart-rate 1–2, blood-glucose 1–4, body-weight 1–3, oxygen-saturation 1–2,
-body-temperature 1–4, step-count 1–3, header 1; the header of IEEE 1752.1.
+Source: the schemas omh: blood-pressure 1–4, heart-rate 1–3, blood-glucose 1–4, body-weight 1–3, oxygen-saturation 1–3,
+body-temperature 1–4, step-count 1–3, header 1; the header and time frame of IEEE 1752.1.
 """
 
 import re
@@ -109,6 +109,7 @@ class _Schema:
     interval: bool = False
     closed: bool = False
     plain: bool = False
+    ieee: bool = False
 
 
 _PRESSURE = {"systolic_blood_pressure": ("systolic", _MMHG), "diastolic_blood_pressure": ("diastolic", _MMHG)}
@@ -122,6 +123,11 @@ _ARMED: _Words = {
     "measurement_location": ("site", _ARM),
 }
 _TAKEN: _Words = {"measurement_location": ("site", _SITES), **_ASLEEP}
+_AT_HOME: _Words = {
+    "system": ("system", ("peripheral capillary",)),
+    "measurement_method": ("method", ("pulse oximetry",)),
+    "oxygen_therapy_mode_of_administration": ("oxygen-mode", ("nasal cannula",)),
+}
 _HEART = {"heart_rate": ("rate", _BEATS)}
 _SUGAR = {"blood_glucose": ("glucose", _GLUCOSE)}
 _WEIGHT = {"body_weight": ("weight", _MASS)}
@@ -135,9 +141,10 @@ _SCHEMAS: dict[tuple[str, str], _Schema] = {
     ),
     ("blood-pressure", "2"): _Schema("blood-pressure", _PRESSURE, _POSED, timed=False, closed=True),
     ("blood-pressure", "3"): _Schema("blood-pressure", _PRESSURE, _ARMED),
-    ("blood-pressure", "4"): _Schema("blood-pressure", _PRESSURE, _ARMED),
+    ("blood-pressure", "4"): _Schema("blood-pressure", _PRESSURE, _ARMED, ieee=True),
     ("heart-rate", "1"): _Schema("heart-rate", _HEART, _MOVED, timed=False),
     ("heart-rate", "2"): _Schema("heart-rate", _HEART, _MOVED),
+    ("heart-rate", "3"): _Schema("heart-rate", _HEART, _MOVED, ieee=True),
     ("blood-glucose", "1"): _Schema(
         "glucose", _SUGAR, {**_EATEN, "blood_specimen_type": ("sample-type", _BLOOD)}, timed=False
     ),
@@ -145,14 +152,16 @@ _SCHEMAS: dict[tuple[str, str], _Schema] = {
         "glucose", _SUGAR, {**_EATEN, "specimen_source": ("sample-type", _SPECIMEN)}, timed=False
     ),
     ("blood-glucose", "3"): _Schema("glucose", _SUGAR, {**_EATEN, "specimen_source": ("sample-type", _SPECIMEN_2)}),
-    ("blood-glucose", "4"): _Schema("glucose", _SUGAR, {**_EATEN, "specimen_source": ("sample-type", _SPECIMEN_2)}),
+    ("blood-glucose", "4"): _Schema(
+        "glucose", _SUGAR, {**_EATEN, "specimen_source": ("sample-type", _SPECIMEN_2)}, ieee=True
+    ),
     ("body-weight", "1"): _Schema("weight", _WEIGHT, timed=False),
     ("body-weight", "2"): _Schema("weight", _WEIGHT),
-    ("body-weight", "3"): _Schema("weight", _WEIGHT),
+    ("body-weight", "3"): _Schema("weight", _WEIGHT, ieee=True),
     ("body-temperature", "1"): _Schema("temperature", _HEAT, {"measurement_location": ("site", _SITES_1)}, timed=False),
     ("body-temperature", "2"): _Schema("temperature", _HEAT, _TAKEN),
     ("body-temperature", "3"): _Schema("temperature", _HEAT, _TAKEN),
-    ("body-temperature", "4"): _Schema("temperature", _HEAT, _TAKEN),
+    ("body-temperature", "4"): _Schema("temperature", _HEAT, _TAKEN, ieee=True),
     ("oxygen-saturation", "1"): _Schema(
         "oxygen-saturation",
         _OXYGEN,
@@ -164,22 +173,15 @@ _SCHEMAS: dict[tuple[str, str], _Schema] = {
         timed=False,
         closed=True,
     ),
-    ("oxygen-saturation", "2"): _Schema(
-        "oxygen-saturation",
-        _OXYGEN,
-        {
-            "system": ("system", ("peripheral capillary",)),
-            "measurement_method": ("method", ("pulse oximetry",)),
-            "oxygen_therapy_mode_of_administration": ("oxygen-mode", ("nasal cannula",)),
-        },
-    ),
+    ("oxygen-saturation", "2"): _Schema("oxygen-saturation", _OXYGEN, _AT_HOME),
+    ("oxygen-saturation", "3"): _Schema("oxygen-saturation", _OXYGEN, _AT_HOME, ieee=True),
     ("step-count", "1"): _Schema("steps", _WALKED, timed=False, plain=True),
     ("step-count", "2"): _Schema("steps", _WALKED, interval=True, plain=True),
     ("step-count", "3"): _Schema("steps", _WALKED, interval=True),
 }
 
 _RATE = "supplemental_oxygen_flow_rate"
-_FLOW = {"1": ("LPM", "L/min"), "2": ("L/min",)}
+_FLOW = {"1": ("LPM", "L/min"), "2": ("L/min",), "3": ("L/min",)}
 """Its units in each version of oxygen-saturation."""
 
 _EVERYWHERE = {"effective_time_frame", "descriptive_statistic", "user_notes"}
@@ -316,20 +318,19 @@ def _measured_at(header: Json, provenance: Json, body: Json, schema: _Schema) ->
         if schema.interval:
             raise Malformed("body/effective_time_frame is not a time_interval")
         return _time(frame["date_time"], "body/effective_time_frame/date_time").isoformat()
-    return _beginning(frame["time_interval"]).isoformat()
+    return _beginning(frame["time_interval"], ieee=schema.ieee).isoformat()
 
 
-def _beginning(interval: Any) -> datetime:
+def _beginning(interval: Any, *, ieee: bool) -> datetime:
+    """When it began, whatever its end: no schema says that the end is later, and published examples have it earlier."""
     at = "body/effective_time_frame/time_interval"
     if not isinstance(interval, dict):
         raise Malformed(f"{at} is not a JSON object")
     given = frozenset(interval)
     start, end = "start_date_time", "end_date_time"
     if {start, end} <= given and "duration" not in given:
-        begins, ends = _time(interval[start], f"{at}/{start}"), _time(interval[end], f"{at}/{end}")
-        if begins > ends:
-            raise Malformed(f"{at} ends before it begins")
-        return begins
+        _time(interval[end], f"{at}/{end}")
+        return _time(interval[start], f"{at}/{start}")
     if {start, "duration"} <= given and end not in given:
         _duration(interval["duration"], at)
         return _time(interval[start], f"{at}/{start}")
@@ -338,7 +339,7 @@ def _beginning(interval: Any) -> datetime:
             return _time(interval[end], f"{at}/{end}") - _duration(interval["duration"], at)
         except OverflowError:
             raise Malformed(f"{at} begins before the calendar") from None
-    if {"date", "part_of_day"} <= given:
+    if {"date", "part_of_day"} <= given and not ieee:
         return _part_of_day(interval["date"], interval["part_of_day"], at)
     raise Malformed(f"{at} is not two of start_date_time, end_date_time and duration, nor date and part_of_day")
 

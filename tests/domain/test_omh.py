@@ -96,6 +96,7 @@ def test_a_data_point_is_a_reading_in_our_words() -> None:
 VALUES: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("heart-rate", "1.0", {"heart_rate": {"value": 70, "unit": "beats/min"}}, "heart-rate/rate", "70"),
     ("heart-rate", "2.0", {"heart_rate": {"value": 70, "unit": "beats/min"}}, "heart-rate/rate", "70"),
+    ("heart-rate", "3.0", {"heart_rate": {"value": 67.5, "unit": "beats/min"}}, "heart-rate/rate", "67.5"),
     ("blood-glucose", "1.0", {"blood_glucose": {"value": 5.5, "unit": "mmol/L"}}, "glucose/glucose", "5.5"),
     ("blood-glucose", "2.1", {"blood_glucose": {"value": 95, "unit": "mg/dL"}}, "glucose/glucose", "5.273208"),
     ("blood-glucose", "3.0", {"blood_glucose": {"value": 5.5, "unit": "mmol/L"}}, "glucose/glucose", "5.5"),
@@ -117,6 +118,13 @@ VALUES: list[tuple[str, str, dict[str, Any], str, str]] = [
     (
         "oxygen-saturation",
         "2.0",
+        {"oxygen_saturation": {"value": 97, "unit": "%"}},
+        "oxygen-saturation/saturation",
+        "97",
+    ),
+    (
+        "oxygen-saturation",
+        "3.0",
         {"oxygen_saturation": {"value": 97, "unit": "%"}},
         "oxygen-saturation/saturation",
         "97",
@@ -194,12 +202,34 @@ def test_the_header_of_ieee_1752() -> None:
             {"time_interval": {"end_date_time": HOUR["end_date_time"], "duration": {"value": 90, "unit": "min"}}},
             "2026-11-22T07:30:00+00:00",
         ),
-        ({"time_interval": {"date": "2026-11-22", "part_of_day": "morning"}}, "2026-11-22T06:00:00"),
+        (
+            {"time_interval": {"start_date_time": HOUR["end_date_time"], "end_date_time": HOUR["start_date_time"]}},
+            "2026-11-22T09:00:00+00:00",
+        ),
     ],
-    ids=["moment", "offset", "no offset is UTC", "interval", "start and duration", "end and duration", "part of a day"],
+    ids=["moment", "offset", "no offset is UTC", "interval", "start and duration", "end and duration", "end first"],
 )
 def test_when_it_was(frame: dict[str, Any], moment: str) -> None:
     assert said(PRESSURE | {"effective_time_frame": frame})["measured_at"] == moment
+
+
+NEWEST = {
+    "blood-pressure": ("4.0", PRESSURE),
+    "heart-rate": ("3.0", {"heart_rate": {"value": 70, "unit": "beats/min"}}),
+    "blood-glucose": ("4.0", {"blood_glucose": {"value": 95, "unit": "mg/dL"}}),
+    "body-weight": ("3.0", {"body_weight": {"value": 80, "unit": "kg"}}),
+    "body-temperature": ("4.0", {"body_temperature": {"value": 36.6, "unit": "C"}}),
+    "oxygen-saturation": ("3.0", {"oxygen_saturation": {"value": 97, "unit": "%"}}),
+}
+
+
+@pytest.mark.parametrize("name", NEWEST)
+def test_a_part_of_a_day_is_a_time_until_the_frame_of_ieee_1752(name: str) -> None:
+    newest, value = NEWEST[name]
+    body = value | {"effective_time_frame": {"time_interval": {"date": "2026-11-22", "part_of_day": "morning"}}}
+    before = f"{int(newest[0]) - 1}.0"
+    assert said(body, name=name, version=before)["measured_at"] == "2026-11-22T06:00:00"
+    assert isinstance(refused(body, name=name, version=newest), Malformed)
 
 
 def test_the_first_schemas_need_not_say_when() -> None:
@@ -223,7 +253,7 @@ def test_the_first_schemas_need_not_say_when() -> None:
         {"time_interval": "an hour"},
         {"time_interval": {"start_date_time": HOUR["start_date_time"]}},
         {"time_interval": HOUR | {"duration": {"value": 1, "unit": "h"}}},
-        {"time_interval": {"start_date_time": HOUR["end_date_time"], "end_date_time": HOUR["start_date_time"]}},
+        {"time_interval": {"start_date_time": HOUR["end_date_time"], "end_date_time": "later"}},
         {"time_interval": {"start_date_time": HOUR["start_date_time"], "duration": {"value": 1, "unit": "hour"}}},
         {"time_interval": {"start_date_time": HOUR["start_date_time"], "duration": {"value": -1, "unit": "h"}}},
         {"time_interval": {"start_date_time": HOUR["start_date_time"], "duration": {"value": "1", "unit": "h"}}},
@@ -239,7 +269,7 @@ def test_the_first_schemas_need_not_say_when() -> None:
 )
 def test_when_it_was_cannot_be_told(frame: Any) -> None:
     body = PRESSURE if frame is None else PRESSURE | {"effective_time_frame": frame}
-    assert isinstance(refused(body), Malformed)
+    assert isinstance(refused(body, version="3.1"), Malformed)
 
 
 @pytest.mark.parametrize(
