@@ -140,6 +140,16 @@ def _is_of_a_mark(record: Mapping[str, Any]) -> bool:
     return str(record["dynamodb"]["Keys"]["sk"]["S"]).endswith(_MARK)
 
 
+def newly_recalled(record: Mapping[str, Any]) -> str | None:
+    """The id of the observation that the record of a mark puts under a recall; None when it says something else."""
+    before, after = (
+        to_marks(decode_item(record["dynamodb"][name])).recalls if name in record["dynamodb"] else {}
+        for name in ("OldImage", "NewImage")
+    )
+    recalled = any(in_force and not before.get(recall) for recall, in_force in after.items())
+    return row_of(record)[1].rpartition("#")[2] if recalled else None
+
+
 def row_of(record: Mapping[str, Any]) -> Key:
     """The key of the row that a record of a mark is about."""
     keys = record["dynamodb"]["Keys"]

@@ -31,6 +31,7 @@ from domain.episode import (
     Acknowledge,
     Acknowledged,
     Alert,
+    BatteryTold,
     ConsentWithdrawn,
     Decision,
     Entry,
@@ -56,15 +57,16 @@ from domain.observation import Observation
 from domain.persistence import persisted
 from domain.plan_language import RANK
 from domain.state_json import dump, load
-from domain.technical import NO_DATA, check_device, check_plan, hear, is_gone, miss
+from domain.technical import NO_DATA, check_battery, check_device, check_plan, hear, is_gone, miss
 from domain.trend import Place, Point, holds
 from domain.turn import PLAN_UNREADABLE as CARE_PLAN
 from domain.turn import Turn
 
 __all__ = [
     "ARTEFACTS", "CARE_PLAN", "ENGINE_VERSION", "LONGEST_SNOOZE", "NO_DATA", "TRANSITIONS", "Acknowledge",
-    "Acknowledged", "Alert", "ConsentWithdrawn", "Decision", "Episode", "Event", "Monitored", "PlanChanged", "Recalled",
-    "Resolve", "Snooze", "Snoozed", "State", "Tick", "Told", "Why", "dump", "is_stale", "load", "step",
+    "Acknowledged", "Alert", "BatteryTold", "ConsentWithdrawn", "Decision", "Episode", "Event", "Monitored",
+    "PlanChanged", "Recalled", "Resolve", "Snooze", "Snoozed", "State", "Tick", "Told", "Why", "dump", "is_stale",
+    "load", "step",
 ]  # fmt: skip
 
 _NO_PLAN = Plan({}, {}, ZoneInfo("UTC"), ALWAYS_TOLD)
@@ -111,6 +113,8 @@ class _Step(Turn):
                 self.withdraw(lambda _, __: True)
                 self.series, self.snoozes = self.series and {}, self.snoozes and {}
                 return
+            case BatteryTold():
+                check_battery(self, event)
             case _:
                 self.recall(event.observations)
         if self.episodes:

@@ -13,6 +13,7 @@ the plan or of consent, or a recall may end it from any stage.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
 from domain.care_plan import PlanVersion
@@ -249,7 +250,19 @@ class Recalled:
     observations: frozenset[str]
 
 
-Event: TypeAlias = Observation | Tick | Acknowledge | Snooze | Resolve | PlanChanged | ConsentWithdrawn | Recalled
+@dataclass(frozen=True, slots=True)
+class BatteryTold:
+    """A device that the subject holds said how full its battery is, in percent."""
+
+    organisation: str
+    subject: str
+    device: str
+    battery: Decimal
+
+
+Event: TypeAlias = (
+    Observation | Tick | Acknowledge | Snooze | Resolve | PlanChanged | ConsentWithdrawn | Recalled | BatteryTold
+)
 
 
 class Decision(NamedTuple):

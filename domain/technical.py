@@ -1,9 +1,10 @@
 """Technical alerts: what is wrong is not the patient but a plan that does not read, silence, or a device."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 from domain.care_plan import Persistence, Rule
-from domain.episode import BREACH, IDLE, Episode, Tick, milliseconds, moment
+from domain.episode import BREACH, IDLE, BatteryTold, Episode, Tick, milliseconds, moment
 from domain.observation import Observation
 from domain.persistence import persisted
 from domain.plan_language import Severity
@@ -17,6 +18,9 @@ DEVICE_FAULT = "device-fault."
 
 LOW_BATTERY = "battery-low."
 """… of the rule that a device's battery is nearly empty; its serial follows."""
+
+NEARLY_EMPTY = Decimal(15)
+"""Percent of a battery (an engineering proposal)."""
 
 FAULTS = frozenset({"device-fault", "equipment-malfunction", "sensor-malfunction", "sensor-error"})
 """Flags by which a device says that it is broken, rather than that it was used badly."""
@@ -72,17 +76,28 @@ def no_data(turn: Turn, rule: Rule, episode: Episode) -> None:
 
 def check_device(turn: Turn, observation: Observation) -> None:
     """Tell of a device that says three times running that it is broken, or that its battery is nearly empty."""
-    fault, battery = DEVICE_FAULT + observation.device, LOW_BATTERY + observation.device
+    fault = DEVICE_FAULT + observation.device
     broken = not FAULTS.isdisjoint(observation.flags)
     if broken or fault in turn.episodes:
         _watch_fault(turn, fault, observation, broken=broken)
-    low = "battery-low" in observation.flags
-    before = turn.episodes.get(battery)
-    if low and before is None:
-        rule = _rule(battery, observation.kind, "battery", "info", "")
-        turn.keep(battery, IDLE, turn.technical(rule, observation.id, (observation.id,)))
-    elif before is not None and not low and milliseconds(observation.received_at) > before.arrived:
-        _over(turn, battery, before)
+    name = LOW_BATTERY + observation.device
+    before = turn.episodes.get(name)
+    if "battery-low" in observation.flags:
+        if before is None:
+            rule = _rule(name, observation.kind, "battery", "info", "")
+            turn.keep(name, IDLE, turn.technical(rule, observation.id, (observation.id,)))
+    elif before is not None and before.counted and milliseconds(observation.received_at) > before.arrived:
+        _over(turn, name, before)
+
+
+def check_battery(turn: Turn, told: BatteryTold) -> None:
+    """… by a device's status: what a status has told of, only a status ends."""
+    name = LOW_BATTERY + told.device
+    before = turn.episodes.get(name)
+    if before is None and told.battery < NEARLY_EMPTY:
+        turn.keep(name, IDLE, turn.technical(_rule(name, "", "battery", "info", ""), str(turn.now)))
+    elif before is not None and told.battery >= NEARLY_EMPTY:
+        _over(turn, name, before)
 
 
 def _watch_fault(turn: Turn, name: str, observation: Observation, *, broken: bool) -> None:

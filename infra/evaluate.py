@@ -1,4 +1,4 @@
-"""Observation stream -> evaluate function -> alerts and decisions tables."""
+"""Streams of observations and registry -> evaluate function -> alerts and decisions tables."""
 
 from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
@@ -37,6 +37,7 @@ class Evaluate(Construct):
             },
         )
         function.reads_stream(observations, "Observations", failed=failed)
+        function.reads_stream(registry, "Registry", failed=failed)
         runtime.alarms.on_stream_reader(function)
         function.uses(registry, "BatchGetItem")
         function.uses(alerts, "BatchGetItem", "PutItem")

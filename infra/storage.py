@@ -23,7 +23,7 @@ class Storage(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, stage: Stage, keys: Keys) -> None:
         super().__init__(scope, construct_id)
         self._stage, self._keys = stage, keys
-        self.registry = self._table("Registry")
+        self.registry = self._table("Registry", stream=True)
         self.observations = self._table("Observations", stream=True, expires=True)
         self.alerts = self._table("Alerts", stream=True)
         self.decisions = self._table("Decisions", expires=True)

@@ -1,4 +1,4 @@
-"""Observations stream -> episodes and alerts."""
+"""Streams of observations and registry -> episodes and alerts."""
 
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -12,10 +12,12 @@ from adapters.alerts import Episodes
 from adapters.aws import client
 from adapters.decisions import Decisions
 from adapters.environment import read, settle
-from adapters.observations import from_record, is_new_reading
+from adapters.observations import from_record, is_mark, is_new_reading, newly_recalled
 from adapters.programmes import programmes
-from domain.observation import Observation
-from functions.evaluate.service import Inserted, evaluate
+from adapters.registry_stream import happened
+from domain.alert import Event, Recalled
+from domain.codes import KINDS
+from functions.evaluate.service import Change, evaluate
 from functions.evaluate.settings import Settings
 
 if TYPE_CHECKING:  # all of Powertools' batch would be loaded at each start for one name
@@ -38,21 +40,33 @@ def wired() -> Episodes:
     return Episodes(dynamodb, settings.alerts_table, settings.registry_table, decisions)
 
 
-def inserted(record: dict[str, Any]) -> Inserted:
+def changes(event: dict[str, Any], now: datetime) -> list[Change]:
+    """What of a batch of either stream the engine has to judge, in the stream's order."""
+    found: list[Change] = []
+    for record in event["Records"]:
+        number, keys = record["dynamodb"]["SequenceNumber"], record["dynamodb"]["Keys"]
+        if keys["sk"]["S"].partition("#")[0] not in KINDS:
+            found += [Change(number, who, read_it) for who, read_it in happened(record, now)]
+        elif is_new_reading(record) or (is_mark(record) and newly_recalled(record) is not None):
+            organisation, _, subject = keys["pk"]["S"].partition("#")
+            found.append(Change(number, (organisation, subject), partial(_read, record)))
+    return found
+
+
+def _read(record: dict[str, Any]) -> Event:
+    recalled = newly_recalled(record) if is_mark(record) else None
+    if recalled is None:
+        return from_record(record)[1]
     organisation, _, subject = record["dynamodb"]["Keys"]["pk"]["S"].partition("#")
-    return Inserted(record["dynamodb"]["SequenceNumber"], (organisation, subject), partial(_observation, record))
-
-
-def _observation(record: dict[str, Any]) -> Observation:
-    return from_record(record)[1]
+    return Recalled(organisation, subject, frozenset({recalled}))
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
-    """Readings of one subject stand in order in the stream; a subject that fails is read again from its first."""
-    readings = [inserted(record) for record in event["Records"] if is_new_reading(record)]
-    outcome = evaluate(readings, episodes=wired(), programmes=programmes(), now=clock())
+    """What is of one subject stands in order in a stream; a subject that fails is read again from its first."""
+    now = clock()
+    outcome = evaluate(changes(event, now), episodes=wired(), programmes=programmes(), now=now)
     logger.info("batch evaluated", extra={"counts": outcome.counts, "failures": outcome.failures})
     metrics.add_metric("ReadingsEvaluated", MetricUnit.Count, outcome.counts["readings"])
     metrics.add_metric("AlertVersions", MetricUnit.Count, outcome.counts["alerts"])

@@ -1,12 +1,12 @@
-"""Readings into episodes and alerts: each subject's by itself, in order, written only when something changed."""
+"""Events into episodes and alerts: each subject's by itself, in order, written only when something changed."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from domain.alert import Alert, Decision, Monitored, State, step
+from domain.alert import Alert, ConsentWithdrawn, Decision, Event, Monitored, State, step
 from domain.care_plan import Programme, plan_for
 from domain.decisions import Judged, judged, worth_keeping
 from domain.errors import LostRace
@@ -43,12 +43,12 @@ class Episodes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Inserted:
-    """A new row of the stream: the record's number, whose it is, and how to read it (a row may not be readable)."""
+class Change:
+    """What a record brings: its number in the stream, whom it concerns, and how to read it (it may be unreadable)."""
 
     sequence: str
     who: Who
-    read: Callable[[], Observation]
+    read: Callable[[], Event]
 
 
 @dataclass(slots=True)
@@ -61,19 +61,19 @@ class Outcome:
 
 
 def evaluate(
-    inserted: Sequence[Inserted], *, episodes: Episodes, programmes: Mapping[str, Programme], now: datetime
+    changes: Sequence[Change], *, episodes: Episodes, programmes: Mapping[str, Programme], now: datetime
 ) -> Outcome:
-    """Judge a batch. A subject that cannot be judged is to be retried from its first reading; the others go on."""
+    """Judge a batch. A subject that cannot be judged is to be retried from its first record; the others go on."""
     outcome = Outcome()
-    by_subject: dict[Who, list[Inserted]] = {}
-    for one in inserted:
+    by_subject: dict[Who, list[Change]] = {}
+    for one in changes:
         by_subject.setdefault(one.who, []).append(one)
     known = _known(by_subject, episodes)
     for who, rows in by_subject.items():
         try:
-            readings = [row.read() for row in rows]
+            events = [row.read() for row in rows]
             monitored = known.get(who) or episodes.read([who])[who]
-            counts = _persist(who, readings, monitored, episodes=episodes, programmes=programmes, now=now)
+            counts = _persist(who, events, monitored, episodes=episodes, programmes=programmes, now=now)
         except (*POISON, LostRace) as error:
             outcome.to_retry.append(rows[0].sequence)
             outcome.failures.append(type(error).__name__)
@@ -92,53 +92,74 @@ def _known(subjects: Iterable[Who], episodes: Episodes) -> Mapping[Who, Monitore
 
 def _persist(
     who: Who,
-    readings: Sequence[Observation],
+    events: Sequence[Event],
     monitored: Monitored,
     *,
     episodes: Episodes,
     programmes: Mapping[str, Programme],
     now: datetime,
 ) -> Counter[str]:
-    """Judge one subject's readings, again from what is stored when another writer came between. Raises LostRace."""
+    """Judge one subject's events, again from what is stored when another writer came between. Raises LostRace."""
     for _ in range(_TRIES - 1):
         try:
-            return _judge(who, readings, monitored, episodes=episodes, programmes=programmes, now=now)
+            return _judge(who, events, monitored, episodes=episodes, programmes=programmes, now=now)
         except LostRace:
             monitored = episodes.read([who])[who]
-    return _judge(who, readings, monitored, episodes=episodes, programmes=programmes, now=now)
+    return _judge(who, events, monitored, episodes=episodes, programmes=programmes, now=now)
 
 
 def _judge(
     who: Who,
-    readings: Sequence[Observation],
+    events: Sequence[Event],
     monitored: Monitored,
     *,
     episodes: Episodes,
     programmes: Mapping[str, Programme],
     now: datetime,
 ) -> Counter[str]:
-    counts: Counter[str] = Counter(readings=len(readings))
-    subject, state, version = monitored.subject, monitored.state, monitored.version
+    counts: Counter[str] = Counter(readings=sum(isinstance(event, Observation) for event in events))
+    state, version = monitored.state, monitored.version
     alerts: list[Alert] = []
     kept: list[Judged] = []
-    for number, reading in enumerate(readings, 1):
-        if subject is None or subject.consent is None or not subject.consent.covers(reading.measured_at):
-            decisions = [Decision(reading.id, None, None, "idle", "idle", "no-consent")]
-        else:
-            plan = plan_for(subject, monitored.plans, programmes, reading.measured_at)
-            state, decisions, new = step(state, reading, plan, now)
-            alerts += new
+    for number, event in enumerate(events, 1):
+        state, decisions, new = _moved(event, monitored, state, programmes, now)
+        alerts += new
         counts.update(decision.why or "told" for decision in decisions)
-        if worth_keeping(decisions):
-            kept.append(judged(reading, decisions, now))
-        if number < len(readings) and 2 * len(alerts) + len(kept) < _ITEMS_A_WRITE:
+        arrived = now
+        if isinstance(event, Observation):
+            arrived = event.received_at
+            if worth_keeping(decisions):
+                kept.append(judged(event, decisions, now))
+        if number < len(events) and 2 * len(alerts) + len(kept) < _ITEMS_A_WRITE:
             continue
         if state is not monitored.state:
-            episodes.write(who, state, alerts, kept, after=version, now=now, received_at=reading.received_at)
+            episodes.write(who, state, alerts, kept, after=version, now=now, received_at=arrived)
             counts.update(alerts=len({alert.id for alert in alerts}), notices=sum(bool(alert.told) for alert in alerts))
-            monitored = Monitored(subject, monitored.plans, state, version + 1)
+            monitored = replace(monitored, state=state, version=version + 1)
             version, alerts, kept = version + 1, [], []
         elif kept:
             episodes.keep(who, kept)
             kept = []
     return counts
+
+
+def _moved(
+    event: Event, monitored: Monitored, state: State, programmes: Mapping[str, Programme], now: datetime
+) -> tuple[State, list[Decision], list[Alert]]:
+    """One event judged by what is enrolled now: without consent nothing is read, and what was open is withdrawn."""
+    subject = monitored.subject
+    if subject is None or subject.consent is None or subject.consent.withdrawn_at is not None:
+        state, _, alerts = step(state, ConsentWithdrawn(event.organisation, event.subject), None, now)
+        return state, _no_consent(event), alerts
+    if isinstance(event, ConsentWithdrawn):
+        return state, [], []  # it was given again
+    at = now
+    if isinstance(event, Observation):
+        at = event.measured_at
+        if not subject.consent.covers(at):
+            return state, _no_consent(event), []
+    return step(state, event, plan_for(subject, monitored.plans, programmes, at), now)
+
+
+def _no_consent(event: Event) -> list[Decision]:
+    return [Decision(event.id, None, None, "idle", "idle", "no-consent")] if isinstance(event, Observation) else []

@@ -12,6 +12,7 @@ from domain.alert import (
     NO_DATA,
     Acknowledge,
     Acknowledged,
+    BatteryTold,
     ConsentWithdrawn,
     PlanChanged,
     Recalled,
@@ -388,6 +389,15 @@ def test_a_low_battery_is_told_once_and_is_over_when_it_is_changed() -> None:
     assert life.read(reading(-9, 122, received_at=at(0))).alert.state == "active"
     assert life.read(reading(3, 120)).alert.state == "resolved"
     assert life.state == State()
+
+
+def test_a_battery_that_a_status_tells_of_is_over_by_a_status_alone() -> None:
+    life = Life(a_plan(CRISIS)).happen(BatteryTold(*WHO, "BP-00017", Decimal(15)), 0)
+    assert life.told == []
+    life.happen(BatteryTold(*WHO, "BP-00017", Decimal(14)), 1).happen(BatteryTold(*WHO, "BP-00017", Decimal(13)), 2)
+    assert life.told == [("raised", "battery-low.BP-00017", "info")]
+    assert life.read(reading(3, 120)).alert.state == "active"
+    assert life.happen(BatteryTold(*WHO, "BP-00017", Decimal(15)), 4).alert.state == "resolved"
 
 
 def test_r46_what_is_wrong_with_a_device_outlives_a_change_of_plan() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import boto3
@@ -18,14 +19,25 @@ from adapters.dynamodb import decode_item, encode_item
 from adapters.environment import variable
 from adapters.observations import to_item
 from adapters.programmes import programmes
-from adapters.registry import from_subject
-from domain.alert import CARE_PLAN, Monitored, State
+from adapters.registry import from_device, from_subject
+from domain.alert import CARE_PLAN, BatteryTold, ConsentWithdrawn, Event, Monitored, PlanChanged, Recalled, State
 from domain.care_plan import PlanVersion
 from domain.enrolment import Consent, Subject
 from domain.observation import Observation
+from domain.reading import Status
 from functions.evaluate import handler
-from functions.evaluate.service import Inserted, Outcome, evaluate
-from tests.builders import NOW, ORGANISATION, SUBJECT, a_plan_version, a_rule, a_subject, an_observation
+from functions.evaluate.service import Change, Outcome, evaluate
+from tests.builders import (
+    NOW,
+    ORGANISATION,
+    SERIAL,
+    SUBJECT,
+    a_device,
+    a_plan_version,
+    a_rule,
+    a_subject,
+    an_observation,
+)
 from tests.fakes import FakeEpisodes
 from tests.in_process import REGION, Context, environment, make_tables
 
@@ -45,14 +57,14 @@ def a_pressure(systolic: int, minute: float = 0, subject: str = SUBJECT, **chang
     return an_observation(**{"values": values, "subject": subject, "measured_at": at, "received_at": at} | changes)
 
 
-def inserted(*readings: Observation) -> list[Inserted]:
+def inserted(*readings: Observation) -> list[Change]:
     def reader(one: Observation) -> Callable[[], Observation]:
         return lambda: one
 
-    return [Inserted(str(n), (one.organisation, one.subject), reader(one)) for n, one in enumerate(readings)]
+    return [Change(str(n), (one.organisation, one.subject), reader(one)) for n, one in enumerate(readings)]
 
 
-def run(episodes: FakeEpisodes, rows: Sequence[Inserted], now: datetime = NOW) -> Outcome:
+def run(episodes: FakeEpisodes, rows: Sequence[Change], now: datetime = NOW) -> Outcome:
     return evaluate(rows, episodes=episodes, programmes=programmes(), now=now)
 
 
@@ -169,7 +181,7 @@ def poison() -> Observation:
 def test_r39_a_row_that_cannot_be_read_stops_its_subject_alone() -> None:
     episodes = FakeEpisodes({WHO: monitored(), OTHER: monitored(a_subject(id="S-OTHER"))})
     rows = inserted(a_pressure(190, 1), a_pressure(190, 1, subject="S-OTHER"))
-    outcome = run(episodes, [Inserted("before", WHO, rows[0].read), Inserted("poison", WHO, poison), rows[1]])
+    outcome = run(episodes, [Change("before", WHO, rows[0].read), Change("poison", WHO, poison), rows[1]])
     assert (outcome.to_retry, outcome.failures) == (["before"], ["KeyError"])
     assert [one.subject for one in episodes.notices] == ["S-OTHER"]
 
@@ -197,7 +209,7 @@ def test_r22_exactly_the_subjects_that_fail_are_retried_from_their_first(whose: 
     names = [f"S-{n}" for n in range(3)]
     episodes = FakeEpisodes({(ORGANISATION, name): monitored(a_subject(id=name)) for name in names})
     rows = [
-        Inserted(
+        Change(
             str(at),
             (ORGANISATION, names[n]),
             poison if n in bad else inserted(a_pressure(190, at, subject=names[n]))[0].read,
@@ -207,6 +219,69 @@ def test_r22_exactly_the_subjects_that_fail_are_retried_from_their_first(whose: 
     expected = {str(whose.index(n)) for n in bad if n in whose}
     assert set(run(episodes, rows).to_retry) == expected
     assert {one.subject for one in episodes.notices} == {names[n] for n in whose if n not in bad}
+
+
+# what is no reading
+
+
+def happened(*events: Event) -> list[Change]:
+    return [
+        Change(str(n), (one.organisation, one.subject), partial(lambda one: one, one)) for n, one in enumerate(events)
+    ]
+
+
+def with_an_alert(**changes: Any) -> FakeEpisodes:
+    episodes = FakeEpisodes({WHO: monitored()})
+    run(episodes, inserted(a_pressure(190)))
+    known = episodes.known[WHO]
+    episodes.known[WHO] = Monitored(**{name: getattr(known, name) for name in Monitored.__slots__} | changes)
+    return episodes
+
+
+def outcomes(episodes: FakeEpisodes) -> list[str | None]:
+    return [one.outcome for one in episodes.alerts.values()]
+
+
+WITHDRAWN = a_subject(consent=Consent(NOW - 60 * MINUTE, withdrawn_at=NOW))
+
+
+@pytest.mark.parametrize(
+    ("changes", "events", "outcome"),
+    [
+        ({"plans": (a_plan_version(HIGH),)}, [PlanChanged(*WHO)], "withdrawn"),
+        ({}, [PlanChanged(*WHO)], None),
+        ({"subject": WITHDRAWN}, [ConsentWithdrawn(*WHO)], "withdrawn"),
+        ({"subject": WITHDRAWN}, [a_pressure(195, 1)], "withdrawn"),
+        ({"subject": None}, [ConsentWithdrawn(*WHO)], "withdrawn"),
+        ({}, [ConsentWithdrawn(*WHO)], None),
+        ({}, [Recalled(*WHO, frozenset({a_pressure(190).id}))], "withdrawn"),
+        ({}, [Recalled(*WHO, frozenset({"another"}))], None),
+    ],
+    ids=[
+        "R46 its rule is gone",
+        "R46 its rule stands",
+        "R91 consent withdrawn",
+        "R91 a reading after that",
+        "erased",
+        "consent given again meanwhile",
+        "P8 recalled",
+        "P8 another recalled",
+    ],
+)
+def test_an_alert_ends_with_what_it_rested_on(
+    changes: dict[str, Any], events: list[Event], outcome: str | None
+) -> None:
+    episodes = with_an_alert(**changes)
+    for _ in range(2):
+        run(episodes, happened(*events))
+    assert outcomes(episodes) == [outcome]
+    assert (len(episodes.writes), len(episodes.notices)) == (2 if outcome else 1, 1)
+
+
+def test_r45_a_plan_that_does_not_read_is_told_before_any_reading() -> None:
+    episodes = FakeEpisodes({WHO: monitored(None, PlanVersion(3, "doc-12", NOW - 99 * MINUTE, NOW, "{}"))})
+    run(episodes, happened(PlanChanged(*WHO)))
+    assert [(one.rule, one.plan_version) for one in episodes.notices] == [(CARE_PLAN, "3")]
 
 
 # decisions
@@ -260,6 +335,62 @@ def test_r27_a_reading_that_is_judged_again_keeps_its_first_decision() -> None:
 
 
 # the handler, over tables in memory
+
+
+def of_the_registry(
+    after: dict[str, Any] | None, before: dict[str, Any] | None = None, number: int = 7
+) -> dict[str, Any]:
+    images = {name: encode_item(one) for name, one in (("OldImage", before), ("NewImage", after)) if one is not None}
+    image = next(iter(images.values()))
+    keys = {part: image[part] for part in ("pk", "sk")}
+    return {"eventName": "MODIFY", "dynamodb": {"Keys": keys, "SequenceNumber": str(number)} | images}
+
+
+def a_held_device(battery: int | None) -> dict[str, Any]:
+    status = None if battery is None else Status(NOW, battery=Decimal(battery))
+    return from_device(a_device(status=status))
+
+
+def a_mark(one: Observation, **said: Any) -> dict[str, Any]:
+    return {"pk": f"{one.organisation}#{one.subject}", "sk": f"{one.kind}#2026-11-22T08:59:00Z#{one.id}#mark"} | said
+
+
+BEFORE, RECALL = {"version": 1, "path:BP-2": NOW.isoformat()}, {"version": 2, "recall:r-1": True}
+UNDONE = RECALL | {"recall:r-1": False}
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (of_the_registry({"pk": "clinic-a#subject#S-7F3A", "sk": "plan"}), [PlanChanged(*WHO)]),
+        (of_the_registry(from_subject(a_subject())), [PlanChanged(*WHO)]),
+        (of_the_registry(from_subject(WITHDRAWN)), [ConsentWithdrawn(*WHO)]),
+        (of_the_registry(from_subject(a_subject(consent=None))), [ConsentWithdrawn(*WHO)]),
+        (of_the_registry(None, from_subject(a_subject())), [ConsentWithdrawn(*WHO)]),
+        (of_the_registry({"pk": "clinic-a#endpoints", "sk": "mis-1"}), []),
+        (of_the_registry(a_held_device(9), a_held_device(80)), [BatteryTold(*WHO, SERIAL, Decimal(9))]),
+        (of_the_registry(a_held_device(9)), [BatteryTold(*WHO, SERIAL, Decimal(9))]),
+        (of_the_registry(a_held_device(9), a_held_device(9)), []),
+        (of_the_registry(a_held_device(None), a_held_device(None)), []),
+        (of_the_registry(None, a_held_device(9)), []),
+        (of_the_registry(a_mark(a_pressure(190), **RECALL)), [Recalled(*WHO, frozenset({a_pressure(190).id}))]),
+        (of_the_registry(a_mark(a_pressure(190), **BEFORE | RECALL), a_mark(a_pressure(190), **BEFORE)), [
+            Recalled(*WHO, frozenset({a_pressure(190).id}))
+        ]),
+        (of_the_registry(a_mark(a_pressure(190), **RECALL), a_mark(a_pressure(190), **RECALL)), []),
+        (of_the_registry(a_mark(a_pressure(190), **UNDONE), a_mark(a_pressure(190), **RECALL)), []),
+        (of_the_registry(a_mark(a_pressure(190), **BEFORE)), []),
+        (of_the_registry(a_mark(a_pressure(190), version=1, measured_at=NOW.isoformat())), []),
+    ],
+    ids=[
+        "R46 a plan", "a subject", "R91 consent withdrawn", "R91 none given", "erased", "an endpoint", "a battery",
+        "a first battery", "the same battery", "none", "a device that is gone", "P8 a recall", "P8 beside another mark",
+        "P8 the same recall", "P8 a recall undone", "C24 another path", "F14 a clock told later",
+    ],
+)  # fmt: skip
+def test_r43_what_the_streams_say_reaches_whom_it_concerns(record: dict[str, Any], expected: list[Event]) -> None:
+    brought = handler.changes({"Records": [record]}, NOW)
+    assert [(one.who, one.sequence, one.read()) for one in brought] == [(WHO, "7", event) for event in expected]
 
 
 @pytest.fixture
