@@ -10,6 +10,7 @@ DATA ?=
 EXAMPLES ?= 2000
 PAYLOADS ?= 1000000
 MUTANTS ?=
+SEEDS ?=
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -98,6 +99,10 @@ docs: $(VENV) ## docs/openapi.json and its page, from what the API's routes prom
 bench: $(SETUP) ## what a reading costs: calls, CPU, start-up, sizes; as one table and build/bench.json
 	@$(PY) -m infra.build --stage local
 	@$(PY) -m bench
+
+.PHONY: cohort
+cohort: $(SETUP) ## the alert load of the default programme on ten simulated cohorts nobody has seen; SEEDS=1,2 for known ones
+	@$(PY) -m bench.cohort $(if $(SEEDS),--seeds "$(SEEDS)")
 
 .PHONY: synth
 synth: $(SETUP) ## the CDK assembly of STAGE=local|dev|prod with all checks
