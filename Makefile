@@ -81,6 +81,10 @@ fuzz: $(SETUP) ## PAYLOADS=1000000 through all of ingest, then EXAMPLES=2000 of 
 	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof tests/domain/test_reading.py tests/domain/test_units.py \
 		tests/domain/test_judgement.py tests/domain/test_gatt.py tests/domain/test_omh.py tests/domain/test_mapping.py tests/functions/test_ingest.py
 
+.PHONY: cases
+cases: $(VENV) ## docs/cases.md anew: which cases have a test
+	@$(PY) -m tests.cases
+
 .PHONY: test-localstack
 test-localstack: $(SETUP) ## the chain on a LocalStack that you started; AWS_ENDPOINT_URL says where (default: port 4566)
 	@$(BIN)/pytest -q --no-header -m localstack tests/localstack

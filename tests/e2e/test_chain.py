@@ -128,7 +128,7 @@ def systolic(observation: Observation) -> int:
     return int(observation.values["systolic"].value)
 
 
-def test_a_reading_becomes_an_observation_an_alert_two_notifications_and_a_verified_delivery(
+def test_f1_f2_f7_f8_f12_p4_a_reading_becomes_an_observation_an_alert_two_notifications_and_a_verified_delivery(
     cloud: Cloud, api: Client, doctors: Heard, patient: Enrolled
 ) -> None:
     with connected(cloud, patient.serial) as device:
@@ -153,7 +153,7 @@ def test_a_reading_becomes_an_observation_an_alert_two_notifications_and_a_verif
     assert cloud.mis.counts()["gaps"] == 0
 
 
-def test_r5_r8_c24_the_same_message_three_times_changes_nothing(
+def test_f13_r5_r8_the_same_message_three_times_changes_nothing(
     cloud: Cloud, api: Client, doctors: Heard, patient: Enrolled
 ) -> None:
     again, last = message(pressure(188, 101)), message(pressure(121, 79, ago=timedelta(seconds=5)))
@@ -188,7 +188,7 @@ def test_r17_r22_a_poison_message_is_quarantined_and_its_neighbours_pass(
     assert set_aside()["malformed"] == broken
 
 
-def test_r9_r10_a_device_under_anothers_name_is_refused(cloud: Cloud, api: Client, patient: Enrolled) -> None:
+def test_f3_r9_r10_a_device_under_anothers_name_is_refused(cloud: Cloud, api: Client, patient: Enrolled) -> None:
     victim = enrol(api)
     with connected(cloud, patient.serial) as device:
         assert device.publish(message(pressure(199, 120)), under=victim.serial) is not None

@@ -86,7 +86,7 @@ def systolic(observation: Observation) -> int:
     return int(observation.values["systolic"].value)
 
 
-def test_f1_f4_r14_a_device_provisions_itself_publishes_and_is_revoked(
+def test_f1_f4_r14_p7_a_device_provisions_itself_publishes_and_is_revoked(
     api: Client, broker: Broker, makers: Claim, tmp_path: Path, cloud: Cloud
 ) -> None:
     """Nothing that is received after the revocation is anybody's, and the session is over."""
@@ -176,7 +176,7 @@ def test_r13_a_claim_can_neither_publish_nor_hear_data(broker: Broker, makers: C
         gateway.stop()
 
 
-def test_a_phone_comes_by_a_temporary_claim_and_replaces_its_certificate_by_another(
+def test_r15_a_phone_comes_by_a_temporary_claim_and_replaces_its_certificate_by_another(
     api: Client, broker: Broker, tmp_path: Path
 ) -> None:
     phone, other = enrol(api, profile="phone"), enrol(api, profile="phone")

@@ -164,6 +164,60 @@ def test_r27_a_write_whose_answer_was_lost_is_written_again_and_is_one() -> None
     assert (len(stage.observations.rows), len(stage.archive.kept)) == (1, 1)
 
 
+class Killed(BaseException):
+    """The function's time is over, or its machine is gone."""
+
+
+class Mortal:
+    """Passes every write on, and dies before or after one of them."""
+
+    def __init__(self, inner: Any, life: list[int], *, after: bool) -> None:
+        self._inner, self._life, self._after = inner, life, after
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._inner, name)
+        if name not in ("put", "add_path", "correct", "add_context", "tell", "remove"):
+            return call
+
+        def mortal(*given: Any, **named: Any) -> Any:
+            self._life[0] -= 1
+            if self._life[0] == 0 and not self._after:
+                raise Killed
+            done = call(*given, **named)
+            if self._life[0] == 0:
+                raise Killed
+            return done
+
+        return mortal
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])
+@pytest.mark.parametrize("write", range(1, 7))
+def test_r30_r27_r26_killed_at_any_write_a_batch_is_done_by_trying_it_again(write: int, after: bool) -> None:
+    """There is no note of what is in progress that could block the second try: what is there already is left out."""
+    batch = [
+        an_arrival(id="m-1"),
+        an_arrival(earlier(), id="m-2"),
+        an_arrival(earlier(**SLOW), id="m-3"),
+        an_arrival(b"{", id="m-4"),
+        a_status(firmware="1.2"),
+    ]
+    whole, stage = Stage(), Stage()
+    whole(*batch)
+    life = [write]
+    ports = ("observations", "quarantine", "archive", "status")
+    mortal: dict[str, Any] = {name: Mortal(getattr(stage, name), life, after=after) for name in ports}
+    dying = replace(stage.ingest, **mortal)
+    with pytest.raises(Killed):
+        dying(batch, now=NOW, first_inbox=True)
+    stage(*batch)
+    assert stage.observations.rows == whole.observations.rows
+    assert stage.observations.marks == whole.observations.marks
+    assert stage.quarantine.rows == whole.quarantine.rows
+    assert stage.status.told == whole.status.told
+    assert set(whole.archive.kept) <= set(stage.archive.kept), "the archive may hold a message twice, never not at all"
+
+
 @pytest.mark.parametrize("days", [14, 60])
 def test_r29_what_comes_again_from_the_dead_letters_weeks_later_is_a_repeat(stage: Stage, days: int) -> None:
     """The identity is the row's own key, which lives as long as the row."""
@@ -212,7 +266,7 @@ def test_r81_a_device_of_another_organisation_is_unknown(stage: Stage) -> None:
     assert stage(an_arrival(a_message(device="BP-B"))).reasons == {"unknown-device": 1}
 
 
-def test_p5_without_consent_nothing_is_archived(stage: Stage) -> None:
+def test_p5_f5_without_consent_nothing_is_archived(stage: Stage) -> None:
     stage.registry.enrolled = [a_subject(consent=None)]
     assert stage(an_arrival()).reasons == {"no-consent": 1}
     assert stage.archive.kept == []

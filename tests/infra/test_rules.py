@@ -70,7 +70,7 @@ def without_alarm(template: Template, metric: str) -> None:
 
 
 @breach("T1", "no error action")
-def no_error_action(template: Template) -> None:
+def no_error_action_r1(template: Template) -> None:
     del payload(template)["ErrorAction"]
 
 
@@ -96,7 +96,7 @@ def any_iot_action(template: Template) -> None:
 
 
 @breach("T2", "wildcard or another variable")
-def any_topic(template: Template) -> None:
+def any_topic_r11(template: Template) -> None:
     device_statement(template, "iot:Receive")["Resource"] = (
         "arn:aws:iot:eu-central-1:1:topic/cmd/pma/${iot:Connection.Thing.ThingName}/*"
     )
@@ -108,17 +108,17 @@ def a_topic_of_nobody(template: Template) -> None:
 
 
 @breach("T2", "wildcard or another variable")
-def the_client_as_it_calls_itself(template: Template) -> None:
+def the_client_as_it_calls_itself_r11(template: Template) -> None:
     device_statement(template, "iot:Connect")["Resource"] = "arn:aws:iot:eu-central-1:1:client/${iot:ClientId}"
 
 
 @breach("T2", "connects without IsAttached")
-def a_certificate_of_no_thing(template: Template) -> None:
+def a_certificate_of_no_thing_r10(template: Template) -> None:
     del device_statement(template, "iot:Connect")["Condition"]
 
 
 @breach("T2", "not Basic Ingest of our own rule")
-def somebody_elses_rule(template: Template) -> None:
+def somebody_elses_rule_r20(template: Template) -> None:
     device_statement(template, "iot:Publish")["Resource"] = [
         "arn:aws:iot:eu-central-1:1:topic/$aws/rules/other/dt/pma/${iot:Connection.Thing.ThingName}/readings"
     ]
@@ -164,7 +164,7 @@ def a_claim_without_a_policy_of_its_own(template: Template) -> None:
 
 
 @breach("T3", "hides a message 30 s, less than 180 s")
-def the_functions_own_timeout(template: Template) -> None:
+def the_functions_own_timeout_r21(template: Template) -> None:
     work_queue(template)["VisibilityTimeout"] = 30
 
 
@@ -174,12 +174,12 @@ def a_queue_of_its_own(template: Template) -> None:
 
 
 @breach("T4", "gives up after 1 attempts")
-def one_attempt(template: Template) -> None:
+def one_attempt_r21(template: Template) -> None:
     work_queue(template)["RedrivePolicy"]["maxReceiveCount"] = 1
 
 
 @breach("T4", "does not outlive")
-def dead_letters_that_die_first(template: Template) -> None:
+def dead_letters_that_die_first_r25(template: Template) -> None:
     for _, queue in of_type(template, "AWS::SQS::Queue"):
         queue["MessageRetentionPeriod"] = 14 * 24 * 3600
 
@@ -190,7 +190,7 @@ def dead_letters_kept_four_days(template: Template) -> None:
 
 
 @breach("T5", "nobody is told")
-def dead_letters_that_nobody_watches(template: Template) -> None:
+def dead_letters_that_nobody_watches_r26(template: Template) -> None:
     without_alarm(template, "ApproximateNumberOfMessagesVisible")
 
 
@@ -200,7 +200,7 @@ def an_alarm_without_action(template: Template) -> None:
 
 
 @breach("T6", "without ReportBatchItemFailures")
-def one_message_fails_ten(template: Template) -> None:
+def one_message_fails_ten_r22(template: Template) -> None:
     del reader(template, stream=False)["FunctionResponseTypes"]
 
 
@@ -210,7 +210,7 @@ def no_halving(template: Template) -> None:
 
 
 @breach("T6", "without a finite MaximumRetryAttempts")
-def retries_without_end(template: Template) -> None:
+def retries_without_end_r39(template: Template) -> None:
     reader(template, stream=True)["MaximumRetryAttempts"] = -1
 
 
@@ -220,12 +220,12 @@ def failures_that_go_nowhere(template: Template) -> None:
 
 
 @breach("T6", "without TRIM_HORIZON")
-def a_gap_at_each_deployment(template: Template) -> None:
+def a_gap_at_each_deployment_r42(template: Template) -> None:
     reader(template, stream=True)["StartingPosition"] = "LATEST"
 
 
 @breach("T7", "3 readers of one stream")
-def a_third_reader(template: Template) -> None:
+def a_third_reader_r41(template: Template) -> None:
     observations = next(
         mapping
         for _, mapping in of_type(template, "AWS::Lambda::EventSourceMapping")
@@ -235,12 +235,12 @@ def a_third_reader(template: Template) -> None:
 
 
 @breach("T8", "without RedrivePolicy")
-def a_subscription_that_drops(template: Template) -> None:
+def a_subscription_that_drops_r55(template: Template) -> None:
     template["Resources"]["Mail"] = {"Type": "AWS::SNS::Subscription", "Properties": {"Protocol": "email"}}
 
 
 @breach("T9", "without DeadLetterConfig")
-def a_schedule_that_gives_up(template: Template) -> None:
+def a_schedule_that_gives_up_r58(template: Template) -> None:
     template["Resources"]["Tick"] = {"Type": "AWS::Scheduler::Schedule", "Properties": {"Target": {"RetryPolicy": {}}}}
 
 
@@ -255,7 +255,7 @@ def concurrency_for_whoever_comes(template: Template) -> None:
 
 
 @breach("T10", "functions reserve")
-def more_than_the_account_has(template: Template) -> None:
+def more_than_the_account_has_r36(template: Template) -> None:
     first(template, "AWS::Lambda::Function")["ReservedConcurrentExecutions"] = 900
 
 
@@ -265,7 +265,7 @@ def a_poller_that_throttles_itself(template: Template) -> None:
 
 
 @breach("T11", "RecursiveLoop is None")
-def a_loop_that_nobody_decided(template: Template) -> None:
+def a_loop_that_nobody_decided_r60(template: Template) -> None:
     del first(template, "AWS::Lambda::Function")["RecursiveLoop"]
 
 
@@ -290,7 +290,7 @@ def a_table_under_amazons_key(template: Template) -> None:
 
 
 @breach("T12", "without Retain")
-def a_table_that_goes_with_the_stack(template: Template) -> None:
+def a_table_that_goes_with_the_stack_r100(template: Template) -> None:
     next(r for r in template["Resources"].values() if r["Type"] == "AWS::DynamoDB::Table")["DeletionPolicy"] = "Delete"
 
 
@@ -300,7 +300,7 @@ def an_archive_that_can_be_emptied(template: Template) -> None:
 
 
 @breach("T13", "without versions")
-def an_archive_that_can_be_overwritten(template: Template) -> None:
+def an_archive_that_can_be_overwritten_r101(template: Template) -> None:
     del first(template, "AWS::S3::Bucket")["VersioningConfiguration"]
 
 
@@ -320,7 +320,7 @@ def an_alarm_that_rings_nowhere(template: Template) -> None:
 
 
 @breach("T15", "what silence means")
-def an_alarm_without_meaning_of_silence(template: Template) -> None:
+def an_alarm_without_meaning_of_silence_r105(template: Template) -> None:
     del alarm(template, "Errors")["TreatMissingData"]
 
 
@@ -473,6 +473,13 @@ for name, what, planted in (
 ):
     planted.__name__ = name.replace(" ", "_")
     BREACHES.append(("SQL", what, planted))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_r3_a_message_to_any_topic_of_data_is_taken_by_the_rule(synthesised: TemplateOf, stage: str) -> None:
+    """What no rule matches is lost unseen, so there is one rule and it takes all there is."""
+    (rule,) = (properties for _, properties in of_type(synthesised(stage), "AWS::IoT::TopicRule"))
+    assert rule["TopicRulePayload"]["Sql"].endswith(f"FROM 'dt/{STAGES[stage].topic_prefix}/#'")
 
 
 @pytest.mark.parametrize("stage", STAGES)
