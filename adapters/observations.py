@@ -156,6 +156,11 @@ def row_of(record: Mapping[str, Any]) -> Key:
     return keys["pk"]["S"], keys["sk"]["S"].removesuffix(_MARK)
 
 
+def taken_at(sk: str) -> datetime:
+    """The device's time of a row, by its sort key."""
+    return datetime.fromisoformat(sk.split("#")[1])
+
+
 def from_record(record: Mapping[str, Any]) -> tuple[Key, Observation]:
     """The row that a stream record brings, with its key."""
     item = decode_item(record["dynamodb"]["NewImage"])

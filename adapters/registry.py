@@ -18,7 +18,7 @@ and `client -> organisation`, which are how an organisation is found at all.
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, TypeAlias
 
 from adapters.dynamodb import Item, batch_get, encode, encode_item, query, transact
@@ -92,6 +92,7 @@ def to_subject(item: Item) -> Subject:
         else Consent(datetime.fromisoformat(consent["given_at"]), _time(consent.get("withdrawn_at"))),
         emergency_text=item.get("emergency_text"),
         version=int(item["version"]),
+        told_to=date.fromisoformat(item["told_to"]) if "told_to" in item else None,
     )
 
 
@@ -200,6 +201,7 @@ def from_subject(subject: Subject) -> Item:
         "consent": None if consent is None else {"given_at": consent.given_at, "withdrawn_at": consent.withdrawn_at},
         "emergency_text": subject.emergency_text,
         "version": subject.version,
+        **({"told_to": subject.told_to.isoformat()} if subject.told_to else {}),
     }
 
 
@@ -354,8 +356,11 @@ def _moment(status: Status) -> str:
 
 
 @dataclass(frozen=True)
-class EndpointSwitch:
-    """What export may write of the registry: that a receiver answered 410."""
+class ExportNotes:
+    """What export may write of the registry: that a receiver answered 410, and up to when a subject's weeks were told.
+
+    Neither is an edit of what a MIS wrote, but a switch shows in the endpoint's version.
+    """
 
     client: Any
     table: str
@@ -371,6 +376,18 @@ class EndpointSwitch:
                 ConditionExpression="attribute_exists(pk)",
                 ExpressionAttributeNames={"#state": "state"},
                 ExpressionAttributeValues=encode_item({":disabled": "disabled", ":one": 1}),
+            )
+
+    def told(self, organisation: str, subject: str, last: date) -> None:
+        """The week that ends with `last` was told. A later one stays; a subject that was erased stays erased."""
+        pk, sk = subject_key(organisation, subject)
+        with suppress(self.client.exceptions.ConditionalCheckFailedException):
+            self.client.update_item(
+                TableName=self.table,
+                Key={"pk": {"S": pk}, "sk": {"S": sk}},
+                UpdateExpression="SET told_to = :last",
+                ConditionExpression="attribute_exists(pk) AND (attribute_not_exists(told_to) OR told_to < :last)",
+                ExpressionAttributeValues={":last": {"S": last.isoformat()}},
             )
 
 

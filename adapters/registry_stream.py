@@ -21,12 +21,20 @@ def happened(record: Mapping[str, Any], now: datetime) -> Iterator[tuple[Who, Ca
     """Whom it concerns, and how to read what happened. A battery concerns who holds the device at `now`."""
     change = record["dynamodb"]
     pk, sk = (change["Keys"][name]["S"] for name in ("pk", "sk"))
+    if sk == "subject" and _is_a_note(change):
+        return
     if sk in ("plan", "subject"):
         organisation, _, subject = pk.split("#")
         who = organisation, subject
         yield who, partial(PlanChanged, *who) if sk == "plan" else partial(_of_a_subject, who, record)
     elif sk == "device" and "NewImage" in change:
         yield from _of_a_device(record, now)
+
+
+def _is_a_note(change: Mapping[str, Any]) -> bool:
+    """Export's, of the week that it told: no edit, so the version stays."""
+    before, after = change.get("OldImage"), change.get("NewImage")
+    return before is not None and after is not None and bool(before["version"] == after["version"])
 
 
 def _of_a_subject(who: Who, record: Mapping[str, Any]) -> Event:

@@ -247,6 +247,25 @@ class ObservationShown(TypedDict):
     version: int
 
 
+class DerivedShown(TypedDict):
+    """What the readings of a period say together; `values` is empty when the `count` that speak are too few."""
+
+    kind: str
+    period: Mapping[str, Moment]
+    count: int
+    values: Mapping[str, QuantityShown]
+    auxiliary: bool
+    version: int
+
+
+class SummaryShown(TypedDict):
+    """A subject's derived values as they stand."""
+
+    subject: str
+    time_zone: str
+    derived: Sequence[DerivedShown]
+
+
 class AcknowledgementShown(TypedDict):
     actor: str
     at: Moment

@@ -16,10 +16,13 @@ from domain.enrolment import Endpoint, Subject
 from domain.identity import deterministic_id
 
 Content = Literal["alerts", "observations"]
-RowType = Literal["observation", "alert"]
+RowType = Literal["observation", "alert", "derived"]
 
 REFERENCES_A_ROW = 100
 """At most so many readings or alerts in one delivery."""
+
+DERIVED_A_ROW = 10
+"""At most so many derived values in one: each is worked out of up to a month of readings when it is sent."""
 
 TIMEOUT = timedelta(seconds=15)
 """How long an endpoint may take to answer."""
@@ -49,7 +52,10 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a delivery is about: a row of the observations or the alerts table, by its key. Rows hold no bodies."""
+    """What a delivery is about: a row of the observations or the alerts table, by its key. Rows hold no bodies.
+
+    `derived` has no row: `pk` is the subject's, `sk` kind and last day of its period, `mean-pressure#2026-11-22`.
+    """
 
     type: RowType
     pk: str

@@ -24,6 +24,8 @@ from domain.trend import LEAST_WITHOUT_THE_FIRST_DAY, Point, averaged, baseline
 
 Values: TypeAlias = dict[str, Decimal]
 
+BANDS = ("very-low", "low", "in-range", "high", "very-high")
+
 LEAST_ACTIVE = 70
 """Per cent of a fortnight that a sensor has to have measured."""
 
@@ -47,10 +49,11 @@ class Bands(NamedTuple):
     low: Decimal
     high: Decimal
     very_high: Decimal | None
+    shown: str
 
 
-USUAL = Bands(Decimal("2.995"), Decimal("3.885"), Decimal("10.0"), Decimal("13.9"))
-PREGNANCY = Bands(Decimal("2.995"), Decimal("3.495"), Decimal("7.8"), None)
+USUAL = Bands(Decimal("2.995"), Decimal("3.885"), Decimal("10.0"), Decimal("13.9"), "3.9-10.0")
+PREGNANCY = Bands(Decimal("2.995"), Decimal("3.495"), Decimal("7.8"), None, "3.5-7.8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,12 @@ class _Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a derived value is made: of which kind (None: any), over how many days."""
+    """How a derived value is made: of which kind (None: any), over how many days; and the UCUM units of its values."""
 
     of: str | None
     days: int
     work: Callable[[_Asked], tuple[int, Values]]
+    units: Mapping[str, str]
 
 
 def _pressure(asked: _Asked) -> tuple[int, Values]:
@@ -176,10 +180,17 @@ def _transmitted(asked: _Asked) -> tuple[int, Values]:
 
 
 FORMS: Mapping[str, Form] = {
-    "mean-pressure": Form("blood-pressure", 7, _pressure),
-    "glucose-statistics": Form("cgm", 14, _glucose),
-    "weight-baseline": Form("weight", 28, _weight),
-    "days-transmitted": Form(None, 30, _transmitted),
+    "mean-pressure": Form("blood-pressure", 7, _pressure, {"systolic": "mm[Hg]", "diastolic": "mm[Hg]"}),
+    "glucose-statistics": Form(
+        "cgm",
+        14,
+        _glucose,
+        {"mean": "mmol/L"} | dict.fromkeys(("gmi", "variation", "active", *BANDS), "%"),
+    ),
+    "weight-baseline": Form(
+        "weight", 28, _weight, {"median": "kg", "deviation": "kg", "change": "kg", "deviations": "1"}
+    ),
+    "days-transmitted": Form(None, 30, _transmitted, {"days": "d"}),
 }
 
 

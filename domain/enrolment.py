@@ -4,8 +4,8 @@ These are the facts that a MIS writes over the API and every stage reads. They h
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from typing import Literal
 
 from domain.errors import AssignmentOverlap, Fault, InvalidRequest, NotFound
@@ -37,7 +37,10 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The patient, as an opaque token that only the MIS can resolve (P1)."""
+    """The patient, as an opaque token that only the MIS can resolve (P1).
+
+    `told_to` is the last day of the last week whose derived values went to the hospitals: export's note, no fact.
+    """
 
     id: str
     organisation: str
@@ -47,6 +50,7 @@ class Subject:
     consent: Consent | None
     emergency_text: str | None
     version: int
+    told_to: date | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from domain.alert import Alert
 from domain.codes import EXTRA_LOINC, KINDS, ValueType
+from domain.derived import FORMS, Derived
 from domain.enrolment import Device
 from domain.identity import deterministic_id
 from domain.observation import Observation
@@ -29,7 +30,10 @@ PROFILE = "urn:pma:profile"
 RULE = "urn:pma:rule"
 TAG = "urn:pma:tag"
 EXTENSION = "urn:pma:extension"
-"""Our extensions are `{EXTENSION}:version`, `:origin`, `:care-plan-version`, `:episode-state`, `:episode-outcome`."""
+"""Our extensions are `{EXTENSION}:version`, `:origin`, `:count`, `:care-plan-version`, `:episode-state` and
+`:episode-outcome`."""
+
+DERIVED = "urn:pma:derived"
 
 _LOINC = "http://loinc.org"
 _UCUM = "http://unitsofmeasure.org"
@@ -62,7 +66,12 @@ def pulse_id(observation: str) -> str:
     return deterministic_id(observation, _OWN)
 
 
-def bundle(observations: Iterable[Observation], alerts: Iterable[Alert], devices: Mapping[str, Device]) -> Json:
+def bundle(
+    observations: Iterable[Observation],
+    alerts: Iterable[Alert],
+    devices: Mapping[str, Device],
+    derived: Iterable[Derived] = (),
+) -> Json:
     """A transaction that puts each resource once and is closed under reference.
 
     `devices` by serial, of the one organisation that all of it belongs to; an observation whose device is not among
@@ -75,6 +84,8 @@ def bundle(observations: Iterable[Observation], alerts: Iterable[Alert], devices
     for one in shown.values():
         resources += _observation(one, named.get(one.device))
     resources += [_flag(alert, shown) for alert in {alert.id: alert for alert in alerts}.values()]
+    for value in derived:
+        resources += _derived(value)
     rendered: Json = {"resourceType": "Bundle", "type": "transaction"}
     if resources:
         rendered["entry"] = [_entry(resource) for resource in resources]
@@ -169,6 +180,116 @@ def _observation(one: Observation, device: str | None) -> list[Json]:
             whole["valueQuantity"] = _quantity(values[only.name], only.unit)
         else:
             whole["dataAbsentReason"] = _SIGNAL_LOSS
+    return rendered
+
+
+class _Report(NamedTuple):
+    """One resource of a derived value: a code with one value, or a panel of several."""
+
+    code: Json
+    category: str | None
+    parts: Mapping[str, Json]
+    panel: bool
+
+
+def _own_code(code: str, display: str) -> Json:
+    return {"coding": [{"system": DERIVED, "code": code, "display": display}]}
+
+
+def _panel(category: str | None, code: Json, **parts: Json) -> _Report:
+    return _Report(code, category, {name.replace("_", "-"): part for name, part in parts.items()}, panel=True)
+
+
+def _single(category: str | None, name: str, code: Json) -> _Report:
+    return _Report(code, category, {name: code}, panel=False)
+
+
+_OF_PERIOD = "in Reporting Period Interstitial fluid by calculation"
+_REPORTS: Mapping[str, tuple[_Report, ...]] = {
+    "mean-pressure": (
+        _panel(
+            "vital-signs",
+            _code(("96607-7", "Blood pressure panel mean systolic and mean diastolic")),
+            systolic=_code(("96608-5", "Systolic blood pressure mean")),
+            diastolic=_code(("96609-3", "Diastolic blood pressure mean")),
+        ),
+    ),
+    "glucose-statistics": (
+        _panel(
+            "laboratory",
+            _code(("106793-3", "Continuous glucose monitoring time in ranges panel")),
+            very_low=_code(("104642-4", f"Time below range, very low {_OF_PERIOD}")),
+            low=_code(("104641-6", f"Time below range, low {_OF_PERIOD}")),
+            in_range=_code(
+                ("97510-2", "Glucose measurements in range out of Total glucose measurements during reporting period")
+            ),
+            high=_code(("104640-8", f"Time above range, high {_OF_PERIOD}")),
+            very_high=_code(("104639-0", f"Time above range, very high {_OF_PERIOD}")),
+        ),
+        _single(
+            "laboratory",
+            "mean",
+            _code(("105273-7", "Glucose [Moles/volume] in Reporting Period mean Interstitial fluid by calculation")),
+        ),
+        _single("laboratory", "gmi", _code(("97506-0", "Glucose management indicator"))),
+        _single("laboratory", "variation", _code(("104638-2", f"Glucose coefficient of variation {_OF_PERIOD}"))),
+        _single("laboratory", "active", _code(("104637-4", "Sensor active during reporting period"))),
+    ),
+    "weight-baseline": (
+        _panel(
+            "vital-signs",
+            _own_code("weight-baseline", "Weight against the patient's own baseline"),
+            median=_own_code("median", "Median of the period before the newest reading"),
+            deviation=_own_code("deviation", "Median absolute deviation from it"),
+            change=_own_code("change", "Newest reading less the median"),
+            deviations=_own_code("deviations", "That change in median absolute deviations"),
+        ),
+    ),
+    "days-transmitted": (_single(None, "days", _own_code("days-transmitted", "Days on which a device measured")),),
+}
+_TOO_FEW: Json = {
+    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "unknown"}],
+    "text": "too few readings",
+}
+
+
+def derived_id(one: Derived, code: str) -> str:
+    """The same for the same subject, kind and period, whatever came late."""
+    first, last = (moment.date().isoformat() for moment in one.period)
+    return deterministic_id(one.organisation, "derived", one.subject, one.kind, code, first, last)
+
+
+def _derived(one: Derived) -> list[Json]:
+    """The resources of a derived value. They point at no reading: a fortnight of a sensor would drag 4,000 along."""
+    units = FORMS[one.kind].units
+    rendered: list[Json] = []
+    for report in _REPORTS[one.kind]:
+        quantities = {name: _quantity(one.values[name], units[name]) for name in report.parts if name in one.values}
+        whole: Json = {
+            "resourceType": "Observation",
+            "id": derived_id(one, report.code["coding"][0]["code"]),
+            "extension": [_version(one.version), {"url": f"{EXTENSION}:count", "valueInteger": one.count}],
+            "status": "final",
+            "code": report.code,
+            "subject": _subject(one.subject),
+            "effectivePeriod": {"start": _time(one.period.from_at), "end": _time(one.period.to_at)},
+            "issued": _time(one.issued_at),
+        }
+        if report.category is not None:
+            whole["category"] = _category(report.category)
+        if one.auxiliary:
+            whole["meta"] = {"tag": [{"system": TAG, "code": "auxiliary"}]}
+        if one.bands is not None and "in-range" in report.parts:
+            whole["method"] = {"text": f"in range: {one.bands.shown} mmol/L"}
+        if not quantities:
+            whole["dataAbsentReason"] = _TOO_FEW
+        elif report.panel:
+            whole["component"] = [
+                {"code": report.parts[name], "valueQuantity": quantity} for name, quantity in quantities.items()
+            ]
+        else:
+            (whole["valueQuantity"],) = quantities.values()
+        rendered.append(whole)
     return rendered
 
 

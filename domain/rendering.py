@@ -5,7 +5,7 @@ Rows hold no bodies, so neither a late attempt nor a replay nor a hospital that 
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol, TypeAlias
 
 from domain import fhir
@@ -13,6 +13,7 @@ from domain.alert import Alert
 from domain.delivery import Reference, may_leave
 from domain.enrolment import Device, Subject
 from domain.observation import Observation
+from domain.summary import Past, of_week
 
 Key: TypeAlias = tuple[str, str]
 
@@ -22,7 +23,7 @@ class Enrolment(Protocol):
     def devices(self, keys: Iterable[Key]) -> Mapping[Key, Device]: ...
 
 
-class Observations(Protocol):
+class Observations(Past, Protocol):
     def get(self, keys: Iterable[Key]) -> Mapping[Key, Observation]: ...
     def find(
         self, organisation: str, subject: str, kind: str, ids: Collection[str], *, near: datetime
@@ -46,13 +47,23 @@ def render(
         measured += observations.find(
             alert.organisation, alert.subject, alert.kind, fhir.raising(alert), near=alert.raised_at
         )
-    named = {(one.organisation, one.subject) for one in measured}
+    weeks = [_week(pk, sk) for pk, sk in keys["derived"]]
+    named = {(one.organisation, one.subject) for one in measured} | {who for who, _, _ in weeks}
     subjects = registry.subjects(named | {(one.organisation, one.subject) for one in raised})
     open_ = {key for key, subject in subjects.items() if may_leave(subject)}
     shown = [one for one in measured if (one.organisation, one.subject) in open_]
     devices = registry.devices({(one.organisation, one.device) for one in shown})
+    derived = [of_week(kind, subjects[who], last, past=observations) for who, kind, last in weeks if who in open_]
     return fhir.bundle(
         shown,
         [one for one in raised if (one.organisation, one.subject) in open_],
         {serial: device for (_, serial), device in devices.items()},
+        [one for one in derived if one is not None],
     )
+
+
+def _week(pk: str, sk: str) -> tuple[Key, str, date]:
+    """Whose week, the kind of derived value, and the week's last day."""
+    organisation, _, subject = pk.partition("#")
+    kind, _, last = sk.partition("#")
+    return (organisation, subject), kind, date.fromisoformat(last)

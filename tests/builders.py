@@ -1,7 +1,7 @@
 """Builders: an object that is right in every respect but the one a test is about."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -48,7 +48,7 @@ def an_observation(**changes: Any) -> Observation:
 
 
 def a_subject(**changes: Any) -> Subject:
-    """A consenting subject of the hypertension programme."""
+    """A consenting subject of the hypertension programme, whose weeks until the last one were told of."""
     facts: dict[str, Any] = {
         "id": SUBJECT,
         "organisation": ORGANISATION,
@@ -58,6 +58,7 @@ def a_subject(**changes: Any) -> Subject:
         "consent": Consent(given_at=datetime(2026, 11, 1, tzinfo=UTC)),
         "emergency_text": None,
         "version": 1,
+        "told_to": date(2026, 11, 15),
     }
     return Subject(**facts | changes)
 

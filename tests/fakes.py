@@ -3,11 +3,12 @@
 import base64
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from adapters.observations import row_key
 from domain.alert import Alert, Monitored, State, dump, load
+from domain.codes import KINDS
 from domain.decisions import Judged
 from domain.delivery import Answer, Attempt, Lane, Parcel, Progress, Reference, Row
 from domain.enrolment import Assignment, Device, Endpoint, Holding, Organisation, Subject
@@ -133,6 +134,14 @@ class FakeEnrolment:
         wanted = set(keys)
         return {(one.organisation, one.serial): one for one in self.owned if (one.organisation, one.serial) in wanted}
 
+    def told(self, organisation: str, subject: str, last: date) -> None:
+        self.enrolled = [
+            replace(one, told_to=max(last, one.told_to or last))
+            if (one.organisation, one.id) == (organisation, subject)
+            else one
+            for one in self.enrolled
+        ]
+
     def disable(self, organisation: str, endpoint: str) -> None:
         self.at = [
             replace(one, state="disabled") if (one.organisation, one.id) == (organisation, endpoint) else one
@@ -160,6 +169,24 @@ class FakeObservations:
 
     def get(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Observation]:
         return {key: marked(self.rows[key], self.marks.get(key, Marks())) for key in keys if key in self.rows}
+
+    def between(
+        self,
+        organisation: str,
+        subject: str,
+        *,
+        from_at: datetime,
+        to_at: datetime,
+        most: int,
+        kinds: Collection[str] = tuple(KINDS),
+    ) -> list[Observation]:
+        return [
+            one
+            for one in self.get(self.rows).values()
+            if (one.organisation, one.subject) == (organisation, subject)
+            and one.kind in kinds
+            and from_at <= one.device_time <= to_at
+        ][:most]
 
     def add_path(self, key: tuple[str, str], thing: str, received_at: datetime) -> None:
         paths = self.marks.get(key, Marks()).paths

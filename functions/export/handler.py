@@ -16,8 +16,8 @@ from adapters.deliveries import Deliveries
 from adapters.doorbell import Doorbell, to_lane
 from adapters.dynamodb import decode_item
 from adapters.environment import read
-from adapters.observations import Observations, is_mark, is_new_reading, row_of
-from adapters.registry import EndpointSwitch, RegistryReader
+from adapters.observations import Observations, is_mark, is_new_reading, row_of, taken_at
+from adapters.registry import ExportNotes, RegistryReader
 from adapters.secrets import Secrets
 from adapters.webhook import Webhook
 from domain.codes import KINDS
@@ -44,6 +44,7 @@ def collector() -> Collect:
         log=Deliveries(dynamodb, settings.deliveries_table, settings.delivery_days),
         bell=Doorbell(client("sqs"), settings.doorbell_queue),
         registry=RegistryReader(dynamodb, settings.registry_table),
+        notes=ExportNotes(dynamodb, settings.registry_table),
         clock=clock,
     )
 
@@ -56,7 +57,7 @@ def sender() -> Send:
         log=Deliveries(dynamodb, settings.deliveries_table, settings.delivery_days),
         bell=Doorbell(client("sqs"), settings.doorbell_queue),
         registry=RegistryReader(dynamodb, settings.registry_table),
-        switch=EndpointSwitch(dynamodb, settings.registry_table),
+        switch=ExportNotes(dynamodb, settings.registry_table),
         observations=Observations(dynamodb, settings.observations_table),
         alerts=Alerts(dynamodb, settings.alerts_table),
         secrets=Secrets(client("secretsmanager")),
@@ -85,6 +86,7 @@ def _marked(record: dict[str, Any], kind: str) -> Change:
     """The observation as it stands now goes again, under its own id and with its next version."""
     pk, sk = row_of(record)
     organisation, _, subject = pk.partition("#")
+    corrected = record["dynamodb"]["NewImage"].get("measured_at")
     return Change(
         sequence=record["dynamodb"]["SequenceNumber"],
         content="observations",
@@ -92,11 +94,13 @@ def _marked(record: dict[str, Any], kind: str) -> Change:
         subject=subject,
         kind=kind,
         reference=Reference("observation", pk, sk),
+        moments=(taken_at(sk), *([datetime.fromisoformat(corrected["S"])] if corrected else [])),
     )
 
 
 def _change(brought: dict[str, Any], content: Content, type_: RowType) -> Change:
     row = decode_item(brought["NewImage"])
+    measured = row.get("measured_at")
     return Change(
         sequence=brought["SequenceNumber"],
         content=content,
@@ -104,6 +108,7 @@ def _change(brought: dict[str, Any], content: Content, type_: RowType) -> Change
         subject=row["subject"],
         kind=row["kind"],
         reference=Reference(type_, row["pk"], row["sk"]),
+        moments=() if measured is None else (datetime.fromisoformat(measured),),
     )
 
 

@@ -5,12 +5,14 @@ delivery puts each resource under its own id, any number of times.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple, Protocol, TypeAlias
+from zoneinfo import ZoneInfo
 
 from domain.delivery import (
+    DERIVED_A_ROW,
     REFERENCES_A_ROW,
     TIMEOUT,
     Again,
@@ -34,9 +36,11 @@ from domain.delivery import (
     wants,
     window,
 )
+from domain.derived import FORMS
 from domain.enrolment import Device, Endpoint, Subject
 from domain.errors import LostRace
 from domain.rendering import Alerts, Observations, render
+from domain.summary import closed, derived_from, touched, weeks_since
 
 Key: TypeAlias = tuple[str, str]
 Clock: TypeAlias = Callable[[], datetime]
@@ -84,6 +88,10 @@ class Switch(Protocol):
     def disable(self, organisation: str, endpoint: str) -> None: ...
 
 
+class Notes(Protocol):
+    def told(self, organisation: str, subject: str, last: date) -> None: ...
+
+
 class Secrets(Protocol):
     def signing(self, name: str, now: datetime) -> list[str]: ...
 
@@ -96,7 +104,8 @@ class Courier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row of a stream that may leave. `sequence` is the record's number."""
+    """A row of a stream that may leave. `sequence` is the record's number; `moments` are when the reading was measured,
+    or was taken to be until it was corrected: what was derived of those times is worked out again."""
 
     sequence: str
     content: Content
@@ -104,6 +113,7 @@ class Change:
     subject: str
     kind: str
     reference: Reference
+    moments: tuple[datetime, ...] = ()
 
 
 @dataclass
@@ -116,30 +126,39 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Collect:
-    """Changes -> one row in each lane that they belong to -> a doorbell."""
+    """Changes -> one row in each lane that they belong to -> a doorbell.
+
+    With a reading goes what is derived of weeks that are over: of the week that it is the first to follow, and of each
+    that it came too late for. Only when both are in the lanes is the week noted as told.
+    """
 
     log: Log
     bell: Bell
     registry: Registry
+    notes: Notes
     clock: Clock
 
     def __call__(self, changes: Sequence[Change]) -> Outcome:
         outcome = Outcome(Counter(changes=len(changes)))
-        for target, (endpoint, content, chosen) in self._lanes(changes).items():
-            # in the stream's order; a row that changed twice in the batch is named once
-            references = list(dict.fromkeys(change.reference for change in chosen))
+        subjects = self.registry.subjects({(change.organisation, change.subject) for change in changes})
+        weeks = _weeks(changes, subjects, self.clock())
+        for target, (endpoint, content, chosen) in self._lanes([*changes, *weeks.changes], subjects).items():
             try:
-                for start in range(0, len(references), REFERENCES_A_ROW):
-                    self._append(target, endpoint, content, references[start : start + REFERENCES_A_ROW])
+                for references in _rows(chosen):
+                    self._append(target, endpoint, content, references)
                     outcome.counts["rows"] += 1
             except LostRace:
                 outcome.counts["lost_races"] += 1
                 outcome.to_retry += [change.sequence for change in chosen]
+        if not outcome.to_retry:
+            for (organisation, subject), last in weeks.over.items():
+                self.notes.told(organisation, subject, last)
         return outcome
 
-    def _lanes(self, changes: Sequence[Change]) -> dict[Lane, tuple[Endpoint, Content, list[Change]]]:
+    def _lanes(
+        self, changes: Sequence[Change], subjects: Mapping[Key, Subject]
+    ) -> dict[Lane, tuple[Endpoint, Content, list[Change]]]:
         """Which changes go into which lane. A disabled endpoint's log goes on: enabled again, it has missed nothing."""
-        subjects = self.registry.subjects({(change.organisation, change.subject) for change in changes})
         endpoints = {one: self.registry.endpoints(one) for one in {change.organisation for change in changes}}
         lanes: dict[Lane, tuple[Endpoint, Content, list[Change]]] = {}
         for change in changes:
@@ -177,6 +196,48 @@ class Collect:
                 self.bell.ring(target)
             return
         raise LostRace("others kept appending to the lane")
+
+
+class _Weeks(NamedTuple):
+    """What is to be told of weeks that are over, and up to when each subject's then are told."""
+
+    changes: list[Change]
+    over: dict[Key, date]
+
+
+def _weeks(changes: Sequence[Change], subjects: Mapping[Key, Subject], now: datetime) -> _Weeks:
+    found = _Weeks([], {})
+    newest: dict[Key, date] = {}
+    for change in changes:
+        key = change.organisation, change.subject
+        subject = subjects.get(key)
+        if subject is None or not change.moments or not may_leave(subject):
+            continue
+        if key not in newest:
+            newest[key] = closed(subject, now)
+            if subject.told_to is None or subject.told_to < newest[key]:
+                found.over[key] = newest[key]
+                for last in weeks_since(subject, newest[key]):
+                    found.changes.extend(_of_week(change, kind, last) for kind in FORMS)
+        zone = ZoneInfo(subject.time_zone)
+        for day in {moment.astimezone(zone).date() for moment in change.moments}:
+            if day <= newest[key]:
+                for kind in derived_from(change.kind):
+                    found.changes.extend(_of_week(change, kind, last) for last in touched(kind, day, newest[key]))
+    return found
+
+
+def _of_week(change: Change, kind: str, last: date) -> Change:
+    reference = Reference("derived", f"{change.organisation}#{change.subject}", f"{kind}#{last.isoformat()}")
+    return replace(change, kind=FORMS[kind].of or kind, reference=reference)
+
+
+def _rows(chosen: Sequence[Change]) -> Iterator[list[Reference]]:
+    """What each delivery names, in the stream's order and once; derived values, few at a time, after the readings."""
+    references = dict.fromkeys(change.reference for change in chosen)
+    for derived, most in (False, REFERENCES_A_ROW), (True, DERIVED_A_ROW):
+        some = [one for one in references if (one.type == "derived") is derived]
+        yield from (some[start : start + most] for start in range(0, len(some), most))
 
 
 @dataclass(frozen=True)

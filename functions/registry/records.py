@@ -5,14 +5,16 @@ from datetime import datetime
 from aws_lambda_powertools.event_handler import Response
 
 from domain.alert import Alert
-from domain.answer import AlertShown, DecisionsShown, ObservationShown, Page
+from domain.answer import AlertShown, DecisionsShown, DerivedShown, ObservationShown, Page, SummaryShown
 from domain.codes import KINDS
+from domain.derived import FORMS, Derived
 from domain.observation import Observation
+from domain.summary import summary
 from functions.registry import retrospect, service
 from functions.registry.access import Routes
-from functions.registry.answers import page
+from functions.registry.answers import answer, page
 from functions.registry.operation import FROM, KIND, PAGED, TO
-from functions.registry.wiring import wired
+from functions.registry.wiring import clock, wired
 
 routes = Routes()
 
@@ -157,3 +159,27 @@ def get_decisions(subject: str) -> Response[str]:
         programmes=wired().programmes,
     )
     return page([_decided(one) for one in answered], asked.next)
+
+
+def _derived(one: Derived) -> DerivedShown:
+    units = FORMS[one.kind].units
+    return {
+        "kind": one.kind,
+        "period": {"from": one.period.from_at.isoformat(), "to": one.period.to_at.isoformat()},
+        "count": one.count,
+        "values": {name: {"value": format(value, "f"), "unit": units[name]} for name, value in one.values.items()},
+        "auxiliary": one.auxiliary,
+        "version": one.version,
+    }
+
+
+@routes.serve("GET", "/v1/subjects/<subject>/summary", scope="read", gives=SummaryShown)
+def get_summary(subject: str) -> Response[str]:
+    """What the readings say together, as of now: mean pressure, glucose statistics, weight, days transmitted."""
+    found = service.enrolled_subject(routes.organisation, subject, registry=wired().registry)
+    shown: SummaryShown = {
+        "subject": found.id,
+        "time_zone": found.time_zone,
+        "derived": [_derived(one) for one in summary(found, past=wired().observations, now=clock())],
+    }
+    return answer(shown)

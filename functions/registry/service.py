@@ -123,7 +123,7 @@ def put_subject(
     if wanted == before:
         return wanted
     check_version(if_match, version)
-    after = replace(wanted, version=version + 1)
+    after = replace(wanted, version=version + 1, told_to=before.told_to if before else None)
     registry.put_subject(after)
     return after
 

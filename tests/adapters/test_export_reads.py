@@ -1,7 +1,7 @@
 """What export reads and writes of the others' tables: an alert's observations, and the switch of an endpoint."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,9 +11,9 @@ from moto import mock_aws
 
 from adapters.dynamodb import encode_item
 from adapters.observations import Observations, to_item
-from adapters.registry import EndpointSwitch, RegistryReader, from_endpoint
+from adapters.registry import ExportNotes, RegistryReader, from_endpoint, from_subject
 from domain.observation import Observation
-from tests.builders import NOW, ORGANISATION, SUBJECT, an_endpoint, an_observation
+from tests.builders import NOW, ORGANISATION, SUBJECT, a_subject, an_endpoint, an_observation
 
 TABLE = "rows"
 
@@ -85,8 +85,28 @@ def test_none_are_asked_for(client: Any) -> None:
 def test_r75_an_endpoint_is_disabled_and_a_deleted_one_stays_deleted(client: Any) -> None:
     endpoint = an_endpoint()
     client.put_item(TableName=TABLE, Item=encode_item(from_endpoint(endpoint)))
-    switch = EndpointSwitch(client, TABLE)
+    switch = ExportNotes(client, TABLE)
     switch.disable(ORGANISATION, endpoint.id)
     switch.disable(ORGANISATION, "deleted")
     (found,) = RegistryReader(client, TABLE).endpoints(ORGANISATION)
     assert (found.id, found.state) == (endpoint.id, "disabled")
+
+
+def told_to(client: Any) -> date | None:
+    return RegistryReader(client, TABLE).subjects([(ORGANISATION, SUBJECT)])[ORGANISATION, SUBJECT].told_to
+
+
+def test_a_week_is_noted_as_told_never_an_earlier_one_and_nobody_erased(client: Any) -> None:
+    client.put_item(TableName=TABLE, Item=encode_item(from_subject(a_subject(told_to=None))))
+    notes = ExportNotes(client, TABLE)
+    assert told_to(client) is None
+    for last, then in ((22, 22), (15, 22), (22, 22), (29, 29)):
+        notes.told(ORGANISATION, SUBJECT, date(2026, 11, last))
+        assert told_to(client) == date(2026, 11, then)
+    notes.told(ORGANISATION, "erased", date(2026, 11, 22))
+    assert not RegistryReader(client, TABLE).subjects([(ORGANISATION, "erased")])
+
+
+def test_an_edit_of_a_subject_keeps_what_was_told(client: Any) -> None:
+    client.put_item(TableName=TABLE, Item=encode_item(from_subject(a_subject(told_to=date(2026, 11, 22)))))
+    assert told_to(client) == date(2026, 11, 22)

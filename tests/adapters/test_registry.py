@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from adapters.registry import EndpointSwitch, Registry
+from adapters.registry import ExportNotes, Registry
 from domain.enrolment import Consent, Holding, Organisation
 from domain.errors import LostRace
 from tests.builders import NOW, ORGANISATION, SERIAL, SUBJECT, a_device, a_subject, an_assignment, an_endpoint
@@ -129,7 +129,7 @@ def test_organisations_and_their_clients(dynamodb: Any) -> None:
 
 
 def test_a_receiver_that_is_gone_is_disabled_and_an_edit_that_did_not_know_it_loses(dynamodb: Any) -> None:
-    registry, switch = Registry(dynamodb, "registry"), EndpointSwitch(dynamodb, "registry")
+    registry, switch = Registry(dynamodb, "registry"), ExportNotes(dynamodb, "registry")
     registry.put_endpoint(an_endpoint())
     registry.put_endpoint(an_endpoint(id="mis-2"))
     switch.disable(ORGANISATION, "mis-1")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from adapters.webhook import to_bytes
 from domain import fhir
 from domain.codes import KINDS
+from domain.derived import FORMS, PREGNANCY, Derived, Period
 from domain.observation import Marks, Observation, marked
 from tests.builders import NOW, ORGANISATION, SERIAL, SUBJECT, a_device, an_alert, an_observation
 
@@ -32,7 +33,9 @@ KIND_OF_VALUES = {
 
 def rendered(*observations: Observation, **given_: Any) -> list[dict[str, Any]]:
     """The resources of a bundle of these, after a journey through its bytes."""
-    bundle = fhir.bundle(observations, given_.get("alerts", ()), given_.get("devices", DEVICES))
+    bundle = fhir.bundle(
+        observations, given_.get("alerts", ()), given_.get("devices", DEVICES), given_.get("derived", ())
+    )
     sent = json.loads(to_bytes(bundle), parse_float=Decimal)
     Bundle.model_validate(sent)
     return [entry["resource"] for entry in sent.get("entry", ())]
@@ -381,3 +384,64 @@ def test_f17_a_lost_signal_is_no_value() -> None:
     (shown,) = observations_of(rendered(one))
     assert "valueQuantity" not in shown
     assert shown["dataAbsentReason"]["coding"][0]["code"] == "error"
+
+
+PERIOD = Period(datetime(2026, 11, 16, tzinfo=timezone(timedelta(hours=4))), datetime(2026, 11, 22, 19, 59, tzinfo=UTC))
+
+
+def a_derived(kind: str, *, values: bool = True, **changes: Any) -> Derived:
+    facts: dict[str, Any] = {
+        "kind": kind,
+        "organisation": ORGANISATION,
+        "subject": SUBJECT,
+        "period": PERIOD,
+        "count": 4032,
+        "values": {name: Decimal(f"{number}.5") for number, name in enumerate(FORMS[kind].units)} if values else {},
+        "auxiliary": False,
+        "version": 4040,
+        "issued_at": NOW,
+        "bands": PREGNANCY if kind == "glucose-statistics" else None,
+    }
+    return Derived(**facts | changes)
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_every_derived_value_is_shown_with_its_unit_period_and_count(kind: str) -> None:
+    one = a_derived(kind)
+    resources = rendered(derived=[one])
+    quantities = [
+        part["valueQuantity"] for whole in resources for part in whole.get("component", [whole]) if "subject" in whole
+    ]
+    units = FORMS[kind].units
+    assert sorted((q["value"], q["code"]) for q in quantities) == sorted((one.values[n], units[n]) for n in units)
+    assert len({whole["id"] for whole in resources}) == len(resources)
+    for whole in resources:
+        assert whole["effectivePeriod"] == {"start": "2026-11-16T00:00:00+04:00", "end": "2026-11-22T19:59:00+00:00"}
+        assert {"url": f"{fhir.EXTENSION}:count", "valueInteger": 4032} in whole["extension"]
+        assert {"url": f"{fhir.EXTENSION}:version", "valueInteger": 4040} in whole["extension"]
+        assert "derivedFrom" not in whole
+        assert "effectiveDateTime" not in whole
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_too_few_readings_withdraw_a_derived_value_under_its_id(kind: str) -> None:
+    """What a recall leaves too few readings of must not stand in the chart as it was."""
+    before, after = rendered(derived=[a_derived(kind)]), rendered(derived=[a_derived(kind, values=False)])
+    assert [one["id"] for one in before] == [one["id"] for one in after]
+    for one in after:
+        assert one["dataAbsentReason"]["text"] == "too few readings"
+        assert "component" not in one
+        assert "valueQuantity" not in one
+
+
+def test_p2_a_derived_value_of_an_auxiliary_device_says_so() -> None:
+    (one,) = rendered(derived=[a_derived("mean-pressure", auxiliary=True)])
+    assert one["meta"] == {"tag": [{"system": fhir.TAG, "code": "auxiliary"}]}
+
+
+def test_glucose_statistics_are_those_of_the_hl7_guide_and_say_the_range() -> None:
+    ranges, *others = rendered(derived=[a_derived("glucose-statistics")])
+    codes = [part["code"]["coding"][0]["code"] for part in ranges["component"]]
+    assert codes == ["104642-4", "104641-6", "97510-2", "104640-8", "104639-0"]
+    assert ranges["method"] == {"text": "in range: 3.5-7.8 mmol/L"}
+    assert [one["code"]["coding"][0]["code"] for one in others] == ["105273-7", "97506-0", "104638-2", "104637-4"]

@@ -364,6 +364,7 @@ UNDONE = RECALL | {"recall:r-1": False}
     [
         (of_the_registry({"pk": "clinic-a#subject#S-7F3A", "sk": "plan"}), [PlanChanged(*WHO)]),
         (of_the_registry(from_subject(a_subject())), [PlanChanged(*WHO)]),
+        (of_the_registry(from_subject(a_subject(told_to=NOW.date())), from_subject(a_subject())), []),
         (of_the_registry(from_subject(WITHDRAWN)), [ConsentWithdrawn(*WHO)]),
         (of_the_registry(from_subject(a_subject(consent=None))), [ConsentWithdrawn(*WHO)]),
         (of_the_registry(None, from_subject(a_subject())), [ConsentWithdrawn(*WHO)]),
@@ -383,8 +384,10 @@ UNDONE = RECALL | {"recall:r-1": False}
         (of_the_registry(a_mark(a_pressure(190), version=1, measured_at=NOW.isoformat())), []),
     ],
     ids=[
-        "R46 a plan", "a subject", "R91 consent withdrawn", "R91 none given", "erased", "an endpoint", "a battery",
-        "a first battery", "the same battery", "none", "a device that is gone", "P8 a recall", "P8 beside another mark",
+        "R46 a plan", "a subject", "a week was told", "R91 consent withdrawn", "R91 none given", "erased",
+        "an endpoint",
+        "a battery", "a first battery", "the same battery", "none", "a device that is gone", "P8 a recall",
+        "P8 beside another mark",
         "P8 the same recall", "P8 a recall undone", "C24 another path", "F14 a clock told later",
     ],
 )  # fmt: skip

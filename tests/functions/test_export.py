@@ -76,7 +76,7 @@ class Stage:
         self.log, self.bell, self.courier = FakeLog(), FakeBell(), FakeCourier()
         self.registry = FakeEnrolment([*endpoints] or [an_endpoint()], [a_subject()], [a_device()])
         self.observations, self.alerts = FakeObservations(), FakeAlerts()
-        self.collect = Collect(self.log, self.bell, self.registry, clock=lambda: self.now)
+        self.collect = Collect(self.log, self.bell, self.registry, self.registry, clock=lambda: self.now)
         self.send = Send(
             self.log,
             self.bell,
@@ -160,7 +160,7 @@ def test_r24_a_row_that_took_longer_than_its_window_to_write_rings_again(stage: 
             return super().append(*args, **kwargs)
 
     log = Slow()
-    Collect(log, stage.bell, stage.registry, clock=lambda: stage.now)([a_change()])
+    Collect(log, stage.bell, stage.registry, stage.registry, clock=lambda: stage.now)([a_change()])
     assert stage.bell.rung == [(OBSERVATIONS, WINDOW), (OBSERVATIONS, timedelta())]
 
 
@@ -181,7 +181,7 @@ class Raced(FakeLog):
 
 def test_a_lost_race_takes_the_next_number(stage: Stage) -> None:
     log = Raced(2)
-    outcome = Collect(log, stage.bell, stage.registry, clock=lambda: NOW)([a_change(1)])
+    outcome = Collect(log, stage.bell, stage.registry, stage.registry, clock=lambda: NOW)([a_change(1)])
     assert outcome.to_retry == []
     assert [row.references for row in log.content[OBSERVATIONS].values()] == [
         (a_reference(99),),
@@ -191,7 +191,9 @@ def test_a_lost_race_takes_the_next_number(stage: Stage) -> None:
 
 
 def test_r22_a_lane_that_cannot_be_written_brings_back_its_own_records_alone(stage: Stage) -> None:
-    outcome = Collect(Raced(5), stage.bell, stage.registry, clock=lambda: NOW)([a_change(1), a_change(2)])
+    outcome = Collect(Raced(5), stage.bell, stage.registry, stage.registry, clock=lambda: NOW)(
+        [a_change(1), a_change(2)]
+    )
     assert outcome.to_retry == ["1", "2"]
     assert outcome.counts["lost_races"] == 1
 
@@ -489,6 +491,7 @@ READING = {
     "organisation": ORGANISATION,
     "subject": SUBJECT,
     "kind": "weight",
+    "measured_at": "2026-11-22T08:59:00+00:00",
 }
 
 MARK = {"pk": READING["pk"], "sk": f"{READING['sk']}#mark", "recall:r-1": True, "version": 1}
@@ -498,6 +501,12 @@ def test_r77_a_mark_brings_its_row_again() -> None:
     (marked,) = handler.changes({"Records": [record(MARK, "MODIFY", "8")]})
     (stored,) = handler.changes({"Records": [record(READING, "INSERT", "8")]})
     assert marked == stored
+
+
+def test_a_corrected_clock_is_told_with_both_times() -> None:
+    corrected = MARK | {"measured_at": "2026-11-22T09:04:00+00:00"}
+    (marked,) = handler.changes({"Records": [record(corrected, "MODIFY", "8")]})
+    assert [f"{at:%H:%M}" for at in marked.moments] == ["08:59", "09:04"]
 
 
 @pytest.mark.parametrize(
@@ -555,7 +564,7 @@ def in_place_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, Any], None]:
 
 
 def test_collect_answers_with_what_is_to_come_again(stage: Stage, in_place_of: Callable[[Any, Any], None]) -> None:
-    in_place_of("collector", Collect(Raced(5), stage.bell, stage.registry, clock=lambda: NOW))
+    in_place_of("collector", Collect(Raced(5), stage.bell, stage.registry, stage.registry, clock=lambda: NOW))
     answer = handler.collect({"Records": [record(READING, sequence="41")]}, context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "41"}]}
 
@@ -590,4 +599,4 @@ def test_an_error_that_is_not_a_race_is_not_swallowed(stage: Stage) -> None:
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        Collect(Broken(), stage.bell, stage.registry, clock=lambda: NOW)([a_change()])
+        Collect(Broken(), stage.bell, stage.registry, stage.registry, clock=lambda: NOW)([a_change()])

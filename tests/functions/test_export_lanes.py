@@ -112,7 +112,7 @@ class Lanes(RuleBasedStateMachine):
         self.expected: dict[Lane, set[Reference]] = {lane: set() for lane in LANES}
         self.runs = 0
         log, bell = Fragile(self.log, self.fuse), Fragile(self.queue, self.fuse)
-        self.collect = Collect(log, bell, self.registry, clock=lambda: self.now)
+        self.collect = Collect(log, bell, self.registry, self.registry, clock=lambda: self.now)
         self.send = Send(
             log,
             bell,

@@ -24,7 +24,7 @@ from domain.identity import Identity, deterministic_id
 from domain.observation import Observation
 from domain.quarantine import NOBODY, SetAside
 from functions.registry.handler import app, handle
-from functions.registry.wiring import Wired, wired
+from functions.registry.wiring import Wired, clock, wired
 from tests.builders import an_alert, an_observation
 from tests.in_process import ISSUER, Context, InProcess, a_token, api, event
 
@@ -161,6 +161,7 @@ EVERY_ROUTE = {
     ("GET", f"{E}/attempts"): ("pma/endpoints", None),
     ("GET", f"{E}/deliveries?shard=alerts-0"): ("pma/endpoints", None),
     ("GET", f"{S}/observations"): ("pma/read", None),
+    ("GET", f"{S}/summary"): ("pma/read", None),
     ("GET", f"{S}/alerts"): ("pma/read", None),
     ("GET", "/v1/quarantine"): ("pma/read", None),
     ("GET", "/v1/quarantine/counts"): ("pma/read", None),
@@ -640,6 +641,31 @@ def test_observations_are_read_back_as_the_contract_shows_them(pma: InProcess) -
         ],
         "next": None,
     }
+
+
+def test_a_summary_shows_what_the_readings_say_together(pma: InProcess) -> None:
+    pma.call("PUT", S, SUBJECT)
+    now = clock()
+    assert pma.call("GET", f"{S}/summary")[1] == {"subject": "S-7F3A", "time_zone": "Europe/Samara", "derived": []}
+    newest = now - timedelta(minutes=1)
+    store(
+        *(
+            an_observation(measured_at=at, values={"systolic": Decimal(value), "diastolic": Decimal(80)})
+            for hours, value in [(166, 190), (165, 190), *((hours, 132) for hours in range(0, 120, 10))]
+            for at in [newest - timedelta(hours=hours)]
+        )
+    )
+    pressure, days = pma.call("GET", f"{S}/summary")[1]["derived"]
+    assert pressure == {
+        "kind": "mean-pressure",
+        "period": {"from": (newest - timedelta(days=7)).isoformat(), "to": newest.isoformat()},
+        "count": 12,
+        "values": {"systolic": {"value": "132.0", "unit": "mm[Hg]"}, "diastolic": {"value": "80.0", "unit": "mm[Hg]"}},
+        "auxiliary": False,
+        "version": 14,
+    }
+    assert (days["kind"], days["count"], days["values"]["days"]["unit"]) == ("days-transmitted", 14, "d")
+    assert pma.call("GET", "/v1/subjects/S-none/summary")[0] == 404
 
 
 def test_lists_are_paged_by_an_opaque_cursor_and_narrowed_by_kind_and_time(pma: InProcess) -> None:
