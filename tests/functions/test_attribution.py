@@ -153,6 +153,7 @@ class Attribution(RuleBasedStateMachine):
     @rule()
     def revoke(self) -> None:
         self.give_back()
+        self.now += timedelta(minutes=1)  # later than what was delivered
         self.device = replace(self.device, revoked_at=self.now)
 
     @rule(subject=st.sampled_from(SUBJECTS), given_again=st.booleans())
