@@ -30,23 +30,37 @@ class Throttled(RuntimeError):
 def encode(value: Any) -> AttributeValues:
     """One attribute value. Floats are refused: values are Decimal end to end (R34). So are bytes, which are kept as
     Base64 text: they alone would need botocore to read each value on its way (adapters.aws)."""
-    if isinstance(value, str):
-        return {"S": value}
-    if isinstance(value, Decimal):
-        return {"N": format(value, "f")}
-    if isinstance(value, datetime):
-        return {"S": value.isoformat()}
-    if value is None:
-        return {"NULL": True}
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, int):
-        return {"N": str(value)}
-    if isinstance(value, Mapping):
-        return {"M": {key: encode(part) for key, part in value.items()}}
-    if isinstance(value, list | tuple | set | frozenset):
-        return {"L": [encode(part) for part in (sorted(value) if isinstance(value, set | frozenset) else value)]}
+    encoder = _ENCODERS.get(type(value))
+    if encoder is not None:
+        return encoder(value)
+    for kind, of_its_kind in _ENCODERS.items():  # in their order, since a bool is an int
+        if isinstance(value, kind):
+            return of_its_kind(value)
     raise TypeError(f"{type(value).__name__} has no place in a table")
+
+
+def _encode_map(value: Mapping[str, Any]) -> AttributeValues:
+    return {"M": {key: encode(part) for key, part in value.items()}}
+
+
+def _encode_list(value: Iterable[Any]) -> AttributeValues:
+    return {"L": [encode(part) for part in value]}
+
+
+_ENCODERS: dict[type, Callable[[Any], AttributeValues]] = {
+    str: lambda value: {"S": value},
+    Decimal: lambda value: {"N": format(value, "f")},
+    datetime: lambda value: {"S": value.isoformat()},
+    type(None): lambda _: {"NULL": True},
+    bool: lambda value: {"BOOL": value},
+    int: lambda value: {"N": str(value)},
+    dict: _encode_map,
+    Mapping: _encode_map,
+    tuple: _encode_list,
+    list: _encode_list,
+    frozenset: lambda value: _encode_list(sorted(value)),
+    set: lambda value: _encode_list(sorted(value)),
+}
 
 
 def decode(attribute: Mapping[str, Any]) -> Any:

@@ -7,7 +7,7 @@ A message that cannot be read is refused whole; a reading that cannot be read is
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, TypeAlias
@@ -43,7 +43,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d
 class Arrival:
     """A message as the broker handed it on. `id` is the queue's; `received_at` is when the broker took it.
 
-    `replay` is `(organisation, id)` of the quarantined reading that is tried again by it.
+    `replay` is `(organisation, id)` of the quarantined reading that is tried again by it. `thing` is the publisher's
+    own name: the policy lets it publish under no other.
     """
 
     id: str
@@ -53,11 +54,10 @@ class Arrival:
     client: str
     received_at: datetime
     replay: tuple[str, str] | None = None
+    thing: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def thing(self) -> str:
-        """The publisher's own name: the policy lets it publish under no other."""
-        return self._level(2) or "-"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thing", self._level(2) or "-")  # once: a batch asks for it ten times
 
     @property
     def format(self) -> str:

@@ -6,8 +6,7 @@ sent, so a batch that is tried again, or sent again, changes nothing.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from traceback import extract_tb
@@ -86,14 +85,10 @@ class Outcome:
     reasons: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
 
-    @contextmanager
-    def failing(self, arrival: Arrival) -> Iterator[None]:
-        """A defect met inside fails this one message."""
-        try:
-            yield
-        except _DEFECTS as defect:
-            where = extract_tb(defect.__traceback__)[-1]
-            self.failed[arrival.id] = f"{type(defect).__name__} at {Path(where.filename).name}:{where.lineno}"
+    def fail(self, arrival: Arrival, defect: Exception) -> None:
+        """This one message met a defect."""
+        where = extract_tb(defect.__traceback__)[-1]
+        self.failed[arrival.id] = f"{type(defect).__name__} at {Path(where.filename).name}:{where.lineno}"
 
 
 @dataclass(frozen=True)
@@ -131,15 +126,20 @@ class Ingest:
         messages = self._with_devices([open_message(one, self.profiles) for one in arrivals], now)
         named: list[tuple[Opened, Enrolled, set[Key]]] = []
         for opened, enrolled in messages:
-            with outcome.failing(opened.arrival):
+            try:
                 who = subjects_to_know(opened, enrolled, self.profiles)
                 named.append((opened, enrolled, {(enrolled.organisation or NOBODY, one) for one in who}))
+            except _DEFECTS as defect:
+                outcome.fail(opened.arrival, defect)
         subjects = self.registry.subjects({key for _, _, keys in named for key in keys})
         judged = []
         for opened, enrolled, keys in named:
-            with outcome.failing(opened.arrival):
-                known = replace(enrolled, subjects={key[1]: subjects[key] for key in keys if key in subjects})
+            theirs = {key[1]: subjects[key] for key in keys if key in subjects}
+            known = Enrolled(enrolled.organisation, enrolled.thing, enrolled.device, theirs, enrolled.recalls)
+            try:
                 judged.append(judge(opened, known, profiles=self.profiles, kept_for=self.kept_for))
+            except _DEFECTS as defect:
+                outcome.fail(opened.arrival, defect)
         return judged
 
     def _with_devices(self, messages: Sequence[Opened], now: datetime) -> list[tuple[Opened, Enrolled]]:
