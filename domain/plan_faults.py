@@ -1,14 +1,28 @@
 """What is wrong with a care plan though each field by itself has the right shape: where, and why."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from domain import units
 from domain.codes import KINDS, ValueType
 from domain.errors import BadUnit, Fault
-from domain.plan_language import BRANCHES, DIRECTION, Bound, OverTime, RuleBody, TemplateBody, When, milliseconds
+from domain.plan_language import (
+    BRANCHES,
+    DIRECTION,
+    Average,
+    Bound,
+    Measurement,
+    OverTime,
+    RuleBody,
+    TemplateBody,
+    When,
+    milliseconds,
+)
 
+_DAY = timedelta(days=1)
+_SHORTEST_WINDOW = timedelta(minutes=15)
 _PER = {"/s": 1_000, "/min": 60_000, "/h": 3_600_000, "/d": 86_400_000}
 _NO_TIME_TO_ASK = Decimal("3.0")  # mmol/L: level 2 hypoglycaemia of the international consensus
 
@@ -22,12 +36,36 @@ def faults(body: TemplateBody, at: str = "") -> Iterator[Fault]:
             yield Fault(f"{here}/id", f"another rule is named {rule.id}")
         seen.add(rule.id)
         yield from _rule_faults(rule, here)
+    prescribed: set[str] = set()
     for index, measurement in enumerate(body.schedule):
-        if measurement.kind not in KINDS:
-            yield Fault(f"{at}/schedule/{index}/kind", f"one of {', '.join(KINDS)}")
+        here = f"{at}/schedule/{index}"
+        if measurement.kind in prescribed:
+            yield Fault(f"{here}/kind", f"{measurement.kind} is prescribed above: put its windows together")
+        prescribed.add(measurement.kind)
+        yield from _schedule_faults(measurement, here)
     waits = [tier.after for tier in body.escalation]
     if waits != sorted(set(waits)):
         yield Fault(f"{at}/escalation", "each step comes later than the one before it")
+    for index, tier in enumerate(body.escalation):
+        if len(set(tier.to)) < len(tier.to):
+            yield Fault(f"{at}/escalation/{index}/to", "each at most once: a step tells everybody once")
+
+
+def _schedule_faults(measurement: Measurement, at: str) -> Iterator[Fault]:
+    """Why nobody could measure so."""
+    if measurement.kind not in KINDS:
+        yield Fault(f"{at}/kind", f"one of {', '.join(KINDS)}")
+    if measurement.grace >= _DAY:
+        yield Fault(f"{at}/grace", "less than a day: the same window comes again tomorrow")
+    for index, window in enumerate(measurement.windows):
+        here = f"{at}/windows/{index}"
+        if window.length < _SHORTEST_WINDOW:
+            yield Fault(here, "at least 15 minutes: nobody measures to the minute")
+        for earlier in measurement.windows[:index]:
+            if window.meets(earlier):
+                hours = f"{earlier.from_:%H:%M} to {earlier.to:%H:%M}"
+                yield Fault(here, f"it overlaps the window from {hours}, and one measurement would count for both")
+                break
 
 
 def _rule_faults(rule: RuleBody, at: str) -> Iterator[Fault]:
@@ -86,17 +124,31 @@ def _form_faults(given: Any, form: str, pointer: str, measured: ValueType) -> It
             if given.mad <= 0:
                 yield Fault(f"{pointer}/mad", "more than zero")
         case "rate_above" | "rate_below":
-            if per_window(given, measured.unit) is None:
+            change = per_window(given, measured.unit)
+            if change is None:
                 yield Fault(
                     f"{pointer}/unit", f"a UCUM unit that converts to {measured.unit}, or that per /min, /h, /d"
                 )
+            else:
+                yield from _change_faults(change, f"{pointer}/value", measured)
         case "change_above":
-            if _converted(given.value, given.unit, measured.unit) is None:
+            change = _converted(given.value, given.unit, measured.unit)
+            if change is None:
                 yield Fault(f"{pointer}/unit", f"a UCUM unit that converts to {measured.unit}")
             elif given.value <= 0:
                 yield Fault(f"{pointer}/value", "more than zero")
+            else:
+                yield from _change_faults(change, f"{pointer}/value", measured)
         case _:
             yield from _bound_faults([(f"{pointer}/value", given.value)], given.unit, measured)
+            if isinstance(given, Average) and given.drop_first_day and given.over < 2 * _DAY:
+                yield Fault(f"{pointer}/over", "at least two days: without the first there is nothing left of one")
+
+
+def _change_faults(change: Decimal, pointer: str, measured: ValueType) -> Iterator[Fault]:
+    if abs(change) > measured.high - measured.low:
+        plausible = f"plausible are {measured.low} to {measured.high} {measured.unit}"
+        yield Fault(pointer, f"no reading can change by so much: {plausible}")
 
 
 def _clear_faults(rule: RuleBody, form: str, at: str) -> Iterator[Fault]:

@@ -236,8 +236,20 @@ class Hours(Body):
             raise ValueError("to differs from from")
         return self
 
+    @property
+    def length(self) -> timedelta:
+        """By the clock on the wall, whatever daylight saving does."""
+        begins, ends = (timedelta(hours=one.hour, minutes=one.minute) for one in (self.from_, self.to))
+        return (ends - begins) % timedelta(days=1)
+
     def covers(self, local: datetime) -> bool:
-        clock = local.time()
+        return self._holds(local.time())
+
+    def meets(self, other: "Hours") -> bool:
+        """True when some time of the day is in both."""
+        return self._holds(other.from_) or other._holds(self.from_)
+
+    def _holds(self, clock: time) -> bool:
         if self.from_ < self.to:
             return self.from_ <= clock < self.to
         return clock >= self.from_ or clock < self.to

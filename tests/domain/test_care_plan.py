@@ -218,6 +218,7 @@ def test_what_is_no_period_is_refused(period: object) -> None:
             "later",
         ),
         ({"escalation": [{"after": "PT0S", "to": ["mother"]}]}, "/escalation/0/to/0", "doctor"),
+        ({"escalation": [{"after": "PT0S", "to": ["duty", "duty"]}]}, "/escalation/0/to", "at most once"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -225,6 +226,50 @@ def test_r84_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], field: st
     found = faults(a_care_plan(**changes))
     assert field in found
     assert says in found[field]
+
+
+def prescribed(*windows: str, kind: str = "weight", **changes: Any) -> dict[str, Any]:
+    """A measurement in windows as in 06:00-11:00."""
+    hours = [dict(zip(("from", "to"), window.split("-"), strict=True)) for window in windows]
+    return {"kind": kind, "windows": hours} | changes
+
+
+@pytest.mark.parametrize(
+    ("schedule", "field", "says"),
+    [
+        (
+            [prescribed("06:00-11:00", "10:00-12:00")],
+            "/schedule/0/windows/1",
+            "overlaps the window from 06:00 to 11:00",
+        ),
+        ([prescribed("06:00-11:00", "05:00-12:00")], "/schedule/0/windows/1", "count for both"),
+        ([prescribed("22:00-02:00", "01:00-03:00")], "/schedule/0/windows/1", "overlaps"),
+        ([prescribed("06:00-11:00", "18:00-22:00", "07:00-08:00")], "/schedule/0/windows/2", "overlaps"),
+        ([prescribed("06:00-06:14")], "/schedule/0/windows/0", "at least 15 minutes"),
+        ([prescribed("23:59-00:01")], "/schedule/0/windows/0", "at least 15 minutes"),
+        ([prescribed("06:00-11:00", grace="P1D")], "/schedule/0/grace", "less than a day"),
+        ([prescribed("06:00-11:00"), prescribed("18:00-22:00")], "/schedule/1/kind", "prescribed above"),
+    ],
+    ids=["overlap", "within", "past midnight", "not the neighbour", "short", "short at midnight", "grace", "twice"],
+)
+def test_f9_a_schedule_that_nobody_can_keep_is_refused(schedule: list[Any], field: str, says: str) -> None:
+    found = faults(a_care_plan(schedule=schedule))
+    assert list(found) == [field]
+    assert says in found[field]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        [prescribed("06:00-11:00", "11:00-12:00")],
+        [prescribed("22:00-02:00", "02:00-03:00")],
+        [prescribed("06:00-06:15", "23:50-00:05", grace="PT23H59M")],
+        [prescribed("06:00-11:00"), prescribed("06:00-11:00", kind="blood-pressure")],
+    ],
+    ids=["side by side", "past midnight", "a quarter of an hour", "two kinds at once"],
+)
+def test_f9_a_schedule_that_somebody_can_keep_is_accepted(schedule: list[Any]) -> None:
+    assert parse_plan(a_care_plan(schedule=schedule)).schedule
 
 
 @pytest.mark.parametrize("field", ["author", "effective_from", "rules"])
@@ -409,6 +454,29 @@ def test_a_rate_is_over_its_window_or_per_time(unit: str, value: float, rises_by
             a_rule_of("change_above", when={"change_above": {"value": 0, "unit": "kg", "over": "P3D"}}),
             "change_above/value",
             "more than zero",
+        ),
+        (
+            a_rule_of("change_above", when={"change_above": {"value": 349, "unit": "kg", "over": "P3D"}}),
+            "change_above/value",
+            "no reading can change by so much",
+        ),
+        (
+            a_rule_of("rate_above", when={"rate_above": {"value": 200, "unit": "kg/d", "over": "P3D"}}),
+            "rate_above/value",
+            "no reading can change by so much",
+        ),
+        (
+            a_rule_of("rate_below", when={"rate_below": {"value": -200, "unit": "kg/d", "over": "P3D"}}),
+            "rate_below/value",
+            "plausible are 2 to 350",
+        ),
+        (
+            a_rule_of(
+                "average_at_or_above",
+                when={"average_at_or_above": {"value": 135, "unit": "mm[Hg]", "over": "PT47H", "drop_first_day": True}},
+            ),
+            "average_at_or_above/over",
+            "at least two days",
         ),
         (a_rule_of("deviates", when={"deviates": {"mad": 0, "over": "P14D"}}), "deviates/mad", "more than zero"),
         (
