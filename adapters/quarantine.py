@@ -5,7 +5,7 @@
 | `{org}#{id}` | `reading` | a refused reading, or a message that could not be read |
 
 Index `by-time`: `shelf` = `{org}#{first digit of id}` (16 of them, so that no key is hot), `shelved` = time and id.
-Index `by-device`: `about` = `{org}#{serial}`, `shelved`.
+Index `by-carrier`: `carrier` = `{org}#{thing}`, `shelved`.
 """
 
 import re
@@ -24,7 +24,7 @@ from domain.quarantine import SetAside
 Key: TypeAlias = tuple[str, str]
 
 _INDEX = "by-time"
-_OF_DEVICE = "by-device"
+_BY_CARRIER = "by-carrier"
 _SHELVES = "0123456789abcdef"
 _PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#[0-9a-f-]{36}", re.ASCII)
 _OPTIONAL = ("device", "profile", "device_time", "kind", "sha256")
@@ -56,10 +56,9 @@ def to_item(one: SetAside, *, expires_at: datetime) -> Item:
         "received_at": one.received_at,
         "shelf": f"{one.organisation}#{one.id[0]}",
         "shelved": f"{_moment(one.received_at)}#{one.id}",
+        "carrier": f"{one.organisation}#{one.thing}",
         "expires_at": int(expires_at.timestamp()),
     }
-    if one.device is not None:
-        item["about"] = f"{one.organisation}#{one.device}"
     if one.payload is not None:
         item["payload"] = b64encode(one.payload).decode()
     return item | {name: value for name in _OPTIONAL if (value := getattr(one, name)) is not None}
@@ -112,14 +111,14 @@ class Quarantine:
         found = batch_get(self.client, {self.table: [quarantine_key(organisation, identifier)]})
         return next((to_set_aside(item) for item in found.values()), None)
 
-    def of_device(self, organisation: str, serial: str) -> Iterator[SetAside]:
-        """All that was refused of a device, the oldest first."""
+    def carried_by(self, organisation: str, thing: str) -> Iterator[SetAside]:
+        """All that was refused of what a thing carried, the oldest first, as it was a moment ago."""
         found = query(
             self.client,
             TableName=self.table,
-            IndexName=_OF_DEVICE,
-            KeyConditionExpression="about = :about",
-            ExpressionAttributeValues={":about": {"S": f"{organisation}#{serial}"}},
+            IndexName=_BY_CARRIER,
+            KeyConditionExpression="carrier = :carrier",
+            ExpressionAttributeValues={":carrier": {"S": f"{organisation}#{thing}"}},
         )
         return map(to_set_aside, found)
 

@@ -13,20 +13,26 @@ and `client -> organisation`, which are how an organisation is found at all.
 | `{org}#device#{serial}` | `device` | profile, class and all assignments |
 | `{org}` | `recalls` | the recalls in force, in one item: ingest reads it with every batch |
 | `{org}#endpoints` | `{endpoint}` | where a MIS receives |
+
+Index `fleet`: `fleet` = `{org}#{shelf}` of a device, `id` its serial. The table's stream drives replay
+(`is_of_a_device`, `is_of_recalls`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import Any, TypeAlias
 
-from adapters.dynamodb import Item, batch_get, encode, encode_item, query, transact
+from adapters.dynamodb import Item, batch_get, decode_item, encode, encode_item, query, transact
 from domain.enrolment import Assignment, Consent, Device, Endpoint, Holding, Organisation, Subject
 from domain.reading import Clock, Status
 from domain.recall import Recall
 
 Key: TypeAlias = tuple[str, str]
+
+_FLEET = "fleet"
 
 
 def client_key(client_id: str) -> Key:
@@ -232,7 +238,13 @@ def from_device(device: Device) -> Item:
         "status": None if device.status is None else _from_status(device.status),
         "told_at": "" if device.status is None else _moment(device.status),
         "version": device.version,
+        "fleet": f"{device.organisation}#{shelf(device.serial)}",
     }
+
+
+def shelf(serial: str) -> str:
+    """Which of an organisation's sixteen shelves a device is on: together they are its fleet, and none is hot (R32)."""
+    return sha256(serial.encode()).hexdigest()[0]
 
 
 def _from_holding(device: Device, assignment: Assignment) -> Item:
@@ -276,6 +288,34 @@ def from_endpoint(endpoint: Endpoint) -> Item:
     }
 
 
+def is_of_a_device(record: Mapping[str, Any]) -> bool:
+    """True for a record of the table's stream that brings a new or changed device."""
+    return "NewImage" in record["dynamodb"] and bool(record["dynamodb"]["Keys"]["sk"]["S"] == "device")
+
+
+def devices_in(record: Mapping[str, Any]) -> tuple[Device | None, Device]:
+    """The device before and after such a record."""
+    before, after = _images(record)
+    return None if before is None else to_device(before), to_device(after or {})
+
+
+def is_of_recalls(record: Mapping[str, Any]) -> bool:
+    """True for a record of the table's stream that changes the recalls of an organisation."""
+    return bool(record["dynamodb"]["Keys"]["sk"]["S"] == "recalls")
+
+
+def recalls_in(record: Mapping[str, Any]) -> tuple[tuple[Recall, ...], tuple[Recall, ...]]:
+    """The recalls in force before and after such a record."""
+    before, after = (() if image is None else to_recalls(image) for image in _images(record))
+    return before, after
+
+
+def _images(record: Mapping[str, Any]) -> tuple[Item | None, Item | None]:
+    change = record["dynamodb"]
+    before, after = (decode_item(change[name]) if name in change else None for name in ("OldImage", "NewImage"))
+    return before, after
+
+
 @dataclass(frozen=True)
 class RegistryReader:
     """What the stages read of the registry, always consistently, many at a time."""
@@ -296,6 +336,17 @@ class RegistryReader:
         """`{(organisation, serial): Device}` of those that are enrolled."""
         found = batch_get(self.client, {self.table: [device_key(*key) for key in keys]})
         return {(item["organisation"], item["id"]): to_device(item) for item in found.values()}
+
+    def fleet(self, organisation: str, shelf: str) -> Iterator[Device]:
+        """The devices of one shelf of an organisation, as they were a moment ago: for work, never for a decision."""
+        found = query(
+            self.client,
+            TableName=self.table,
+            IndexName=_FLEET,
+            KeyConditionExpression="fleet = :fleet",
+            ExpressionAttributeValues={":fleet": {"S": f"{organisation}#{shelf}"}},
+        )
+        return map(to_device, found)
 
     def devices_and_recalls(
         self, keys: Iterable[tuple[str, str]], organisations: Iterable[str]

@@ -19,6 +19,7 @@ from infra.notify import Notify
 from infra.provisioning import Provisioning
 from infra.registry import Registry
 from infra.relay import Relay
+from infra.replay import Replay
 from infra.stage import Stage
 from infra.storage import Archive, Storage
 
@@ -103,6 +104,15 @@ class Pma(Stack):
             alerts=storage.alerts,
             registry=storage.registry,
             deliveries=storage.deliveries,
+        )
+        Replay(
+            self,
+            "Replay",
+            runtime=runtime,
+            registry=storage.registry,
+            observations=storage.observations,
+            quarantine=storage.quarantine,
+            backlog=inbox.backlog,
         )
         provisioning = Provisioning(
             self,

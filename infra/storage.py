@@ -24,6 +24,9 @@ class Storage(Construct):
         super().__init__(scope, construct_id)
         self._stage, self._keys = stage, keys
         self.registry = self._table("Registry", stream=True)
+        self.registry.add_global_secondary_index(
+            index_name="fleet", partition_key=_string("fleet"), sort_key=_string("id")
+        )
         self.observations = self._table("Observations", stream=True, expires=True)
         self.alerts = self._table("Alerts", stream=True)
         self.decisions = self._table("Decisions", expires=True)
@@ -33,6 +36,9 @@ class Storage(Construct):
         # Sixteen shelves an organisation: newest first without one hot key (R32).
         self.quarantine.add_global_secondary_index(
             index_name="by-time", partition_key=_string("shelf"), sort_key=_string("shelved")
+        )
+        self.quarantine.add_global_secondary_index(
+            index_name="by-carrier", partition_key=_string("carrier"), sort_key=_string("shelved")
         )
 
     def _table(

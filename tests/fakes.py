@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from adapters.observations import row_key
+from adapters.registry import shelf as shelf_of
 from domain.alert import Alert, Monitored, State, dump, load
 from domain.codes import KINDS
 from domain.decisions import Judged
@@ -229,6 +230,15 @@ class FakeObservations:
             if (one.organisation, one.subject, one.kind) == (organisation, subject, kind) and one.id in ids
         ]
 
+    def span(
+        self, organisation: str, subject: str, from_at: datetime | None, to_at: datetime | None
+    ) -> Iterator[tuple[tuple[str, str], Observation]]:
+        for key, one in sorted(self.rows.items(), key=lambda found: found[1].device_time):
+            early = from_at is not None and one.device_time < from_at
+            late = to_at is not None and one.device_time >= to_at
+            if (one.organisation, one.subject) == (organisation, subject) and not early and not late:
+                yield key, self.get([key])[key]
+
 
 @dataclass
 class FakeAlerts:
@@ -283,6 +293,9 @@ class FakeRegistry(FakeEnrolment):
             of: tuple(one for one in self.recalled if one.organisation == of) for of in organisations
         }
 
+    def fleet(self, organisation: str, shelf: str) -> list[Device]:
+        return [one for one in self.owned if one.organisation == organisation and shelf_of(one.serial) == shelf]
+
     def organisations_of(self, serials: Iterable[str]) -> dict[str, str]:
         self.asked.append(set(serials))
         return {one.serial: one.organisation for one in self.owned if one.serial in self.asked[-1]}
@@ -304,8 +317,8 @@ class FakeQuarantine:
         for _, identifier in keys:
             self.rows.pop(identifier, None)
 
-    def of_device(self, organisation: str, serial: str) -> Iterator[SetAside]:
-        mine = [one for one in self.rows.values() if (one.organisation, one.device) == (organisation, serial)]
+    def carried_by(self, organisation: str, thing: str) -> Iterator[SetAside]:
+        mine = [one for one in self.rows.values() if (one.organisation, one.thing) == (organisation, thing)]
         yield from sorted(mine, key=lambda one: one.received_at)
 
     def get(self, organisation: str, identifier: str) -> SetAside | None:
@@ -328,6 +341,7 @@ class FakeBacklog:
     """adapters.inbox.Backlog: what was handed on; it does not take the messages in `refuses`."""
 
     refuses: set[str] = field(default_factory=set)
+    replayed: list[SetAside] = field(default_factory=list)
     handed_on: list[Arrival] = field(default_factory=list)
     waits: list[timedelta] = field(default_factory=list)
 
@@ -335,6 +349,9 @@ class FakeBacklog:
         self.waits.append(after)
         self.handed_on += [one for one in arrivals if one.id not in self.refuses]
         return self.refuses & {one.id for one in arrivals}
+
+    def replay(self, ones: Iterable[SetAside]) -> None:
+        self.replayed += ones
 
 
 @dataclass

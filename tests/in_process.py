@@ -35,7 +35,7 @@ TOKEN_URL = "https://pool.example/oauth2/token"
 ALL_SCOPES = "pma/enrol pma/care-plan pma/read pma/acknowledge pma/endpoints pma/operate"
 INDICES = {
     "registry": {"fleet": ("fleet", "id")},
-    "quarantine": {"by-time": ("shelf", "shelved"), "by-device": ("about", "shelved")},
+    "quarantine": {"by-time": ("shelf", "shelved"), "by-carrier": ("carrier", "shelved")},
 }
 TABLES = ("registry", "observations", "alerts", "quarantine", "contacts", "deliveries", "decisions")
 

@@ -297,3 +297,19 @@ def test_a_page_ends_where_nothing_follows(table: Observations) -> None:
     table.put(some(2))
     assert table.recent(ORGANISATION, SUBJECT, kind="heart-rate", limit=2).next is None
     assert table.recent(ORGANISATION, SUBJECT, to_at=datetime(2026, 1, 1, tzinfo=UTC)).items == []
+
+
+def test_p8_a_span_is_all_of_a_subject_in_it_as_marked(client: Any) -> None:
+    table, fake = Observations(client, TABLE), FakeObservations()
+    rows = [a_row(device_time=NOW - timedelta(hours=hours)) for hours in range(5)]
+    for one in (table, fake):
+        one.put([*rows, FULL])
+        one.recall(row_key(rows[2][0]), "r-1")
+    found = []
+    for reader in (table, fake):
+        spans = [(None, NOW - timedelta(hours=2)), (NOW - timedelta(hours=2), NOW), (NOW, None)]
+        seen = [{key: one.recalls for key, one in reader.span(ORGANISATION, SUBJECT, *span)} for span in spans]
+        assert sum(map(len, seen)) == 6
+        assert [one for span in seen for one in span.values() if one] == [{"r-1"}]
+        found.append(seen)
+    assert found[0] == found[1]

@@ -77,11 +77,11 @@ class TestPromises:
         assert rows.present([one_aside(), UNREAD]) == {one_aside().id}
         assert rows.present([]) == set()
 
-    def test_all_that_was_refused_of_a_device_the_oldest_first(self, rows: Rows) -> None:
+    def test_all_that_a_thing_carried_the_oldest_first(self, rows: Rows) -> None:
         mine = [one_aside(number, received_at=NOW + timedelta(minutes=number)) for number in range(3)]
-        rows.put([*reversed(mine), one_aside(7, device="BP-2"), one_aside(8, organisation="clinic-b")])
-        assert list(rows.of_device(ORGANISATION, SERIAL)) == mine
-        assert list(rows.of_device("clinic-b", "BP-2")) == []
+        rows.put([*reversed(mine), one_aside(7, thing="PHONE-2"), one_aside(8, organisation="clinic-b")])
+        assert list(rows.carried_by(ORGANISATION, SERIAL)) == mine
+        assert list(rows.carried_by("clinic-b", "PHONE-2")) == []
 
     def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(self, rows: Rows) -> None:
         rows.put([one_aside(), UNREAD])

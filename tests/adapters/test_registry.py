@@ -9,11 +9,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from adapters.registry import ExportNotes, Registry
+from adapters.registry import ExportNotes, Registry, RegistryReader
 from domain.enrolment import Consent, Holding, Organisation
 from domain.errors import LostRace
 from tests.builders import NOW, ORGANISATION, SERIAL, SUBJECT, a_device, a_subject, an_assignment, an_endpoint
-from tests.fakes import FakeEnrolled
+from tests.fakes import FakeEnrolled, FakeRegistry
 from tests.in_process import REGION, make_tables
 
 SAMARA = datetime.fromisoformat("2026-11-01T09:00:00+04:00")
@@ -138,3 +138,15 @@ def test_a_receiver_that_is_gone_is_disabled_and_an_edit_that_did_not_know_it_lo
     with pytest.raises(LostRace):
         registry.put_endpoint(an_endpoint(version=2))
     assert registry.endpoints("clinic-b") == []
+
+
+def test_r32_a_fleet_is_spread_over_sixteen_shelves(dynamodb: Any) -> None:
+    devices = [a_device(serial=f"BP-{number}", assignments=()) for number in range(40)]
+    registry = Registry(dynamodb, "registry")
+    for one in [*devices, a_device(serial="BP-77", organisation="clinic-b", assignments=())]:
+        registry.put_device(one)
+    readers: tuple[Any, ...] = (RegistryReader(dynamodb, "registry"), FakeRegistry(owned=devices))
+    for reader in readers:
+        shelves = [{one.serial for one in reader.fleet(ORGANISATION, shelf)} for shelf in "0123456789abcdef"]
+        assert sorted(one for shelf in shelves for one in shelf) == sorted(one.serial for one in devices)
+        assert max(map(len, shelves)) < 10

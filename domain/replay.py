@@ -1,0 +1,84 @@
+"""What a change of the registry has to bring about: marks on the past, and second tries of what was set aside.
+
+Each job is small enough for one call of the function, says all that it needs, and is harmless when it is done twice.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Discriminator, TypeAdapter
+
+from domain.recall import Recall
+
+SHELVES = "0123456789abcdef"
+"""An organisation's devices are on sixteen shelves."""
+
+ANSWERED_BY_ENROLMENT = ("unknown-device", "unknown-holder", "ambiguous-holder")
+"""What a device's enrolment, pairing or assignment may answer. `no-consent` keeps nothing that could be tried again."""
+
+ANSWERED_BY_WITHDRAWAL = ("recalled-device",)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetJob:
+    """A recall has come or gone: look through one shelf of the organisation's devices."""
+
+    recall: Recall
+    shelf: str
+    kind: Literal["fleet"] = "fleet"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelJob:
+    """A device is of another model or lot than was said: it may fall under other recalls."""
+
+    organisation: str
+    serial: str
+    kind: Literal["model"] = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceJob:
+    """A recall has come or gone, for one device: everyone who held it."""
+
+    recall: Recall
+    serial: str
+    kind: Literal["device"] = "device"
+
+
+@dataclass(frozen=True, slots=True)
+class SpanJob:
+    """… for one of them, and a span of the device's time (`from_at` inclusive, `to_at` exclusive, None is open)."""
+
+    recall: Recall
+    serial: str
+    subject: str
+    from_at: datetime | None
+    to_at: datetime | None
+    kind: Literal["span"] = "span"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryJob:
+    """Try again what was set aside of a device, or carried by it, for these reasons."""
+
+    organisation: str
+    serial: str
+    reasons: tuple[str, ...]
+    kind: Literal["retry"] = "retry"
+
+
+Job: TypeAlias = FleetJob | ModelJob | DeviceJob | SpanJob | RetryJob
+
+_JOBS: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Discriminator("kind")])
+
+
+def write_job(job: Job) -> str:
+    """`job` as JSON."""
+    return _JOBS.dump_json(job).decode()
+
+
+def read_job(text: str) -> Job:
+    """The job that `write_job` wrote. Raises ValueError."""
+    return _JOBS.validate_json(text)
