@@ -1,29 +1,75 @@
-"""The raw archive: every message's bytes through Firehose, from which all derived state can be built again (R101)."""
+"""The raw archive: every message's bytes through Firehose, from which all derived state can be built again (R101).
 
-from base64 import b64encode
+A line is JSON: `v` 2, `organisation`, `key` (the id of what sealed it), `received_at`, and `sealed`: Base64 of a nonce
+and, under AES-256-GCM and bound to the rest of the line, of JSON with `topic` and `client`, a line feed, and the bytes
+as they came. Each is sealed by itself with its subject's key, so that a key that is gone takes that person's
+bytes with it and no other's (R90).
+"""
+
+from base64 import b64decode, b64encode
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from adapters.sealing import KeyRing, seal, unseal
+from domain.judgement import Kept
 from domain.reading import Arrival
 
+VERSION = 2
 _MOST_BYTES = 1000 * 1024  # Firehose's limit of one record
 
 
-def to_line(organisation: str, one: Arrival) -> bytes:
-    """One line of JSON; `payload` is Base64 of the bytes as they came."""
+def to_line(organisation: str, one: Arrival, key: str, sealing: AESGCM) -> bytes:
+    """One line, sealed with `sealing`, the key of the id `key`."""
+    received_at = one.received_at.isoformat()
+    plain = orjson.dumps({"topic": one.topic, "client": one.client}, option=orjson.OPT_APPEND_NEWLINE) + one.payload
     line = {
-        "v": 1,
-        "topic": one.topic,
-        "thing": one.thing,
-        "client": one.client,
-        "received_at": one.received_at.isoformat(),
+        "v": VERSION,
         "organisation": organisation,
-        "payload": b64encode(one.payload).decode(),
+        "key": key,
+        "received_at": received_at,
+        "sealed": b64encode(seal(sealing, plain, _bound_to(organisation, key, received_at))).decode(),
     }
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def opened(lines: Iterable[bytes], keys: KeyRing) -> Iterator[tuple[str, Arrival | None]]:
+    """Each line's organisation and message; None where its key is gone: erased, or nobody's and its time is over.
+
+    The message's id is the line's own seal, the same whenever it is read. Raises InvalidTag for a line that was
+    changed.
+    """
+    read = [orjson.loads(line) for line in lines]
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for line in read:
+        wanted[line["organisation"]].add(line["key"])
+    known = {organisation: keys.named(organisation, ids) for organisation, ids in wanted.items()}
+    for line in read:
+        key = known[line["organisation"]].get(line["key"])
+        yield line["organisation"], None if key is None else _to_arrival(line, key)
+
+
+def _to_arrival(line: dict[str, Any], key: AESGCM) -> Arrival:
+    bound_to = _bound_to(line["organisation"], line["key"], line["received_at"])
+    head, _, payload = unseal(key, b64decode(line["sealed"]), bound_to).partition(b"\n")
+    said = orjson.loads(head)
+    return Arrival(
+        id=line["sealed"][:24],
+        body="",
+        payload=payload,
+        topic=said["topic"],
+        client=said["client"],
+        received_at=datetime.fromisoformat(line["received_at"]),
+    )
+
+
+def _bound_to(organisation: str, key: str, received_at: str) -> str:
+    return f"{organisation}#{key}#{received_at}"
 
 
 def in_records(lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -42,8 +88,14 @@ def in_records(lines: Iterable[bytes]) -> Iterator[bytes]:
 class Archive:
     client: Any
     stream: str
+    keys: KeyRing
 
-    def put(self, messages: Iterable[tuple[str, Arrival]]) -> None:
-        """Keep messages, each with its organisation; at least once, and in any order."""
-        for record in in_records(to_line(*message) for message in messages):
+    def put(self, parts: Iterable[tuple[str, Kept]]) -> None:
+        """Keep parts of messages, each with its organisation; at least once, and in any order."""
+        for record in in_records(self._line(*part) for part in parts):
             self.client.put_record(DeliveryStreamName=self.stream, Record={"Data": record})
+
+    def _line(self, organisation: str, part: Kept) -> bytes:
+        if part.key is None:
+            return to_line(organisation, part.arrival, *self.keys.nobodys(organisation, part.arrival.received_at))
+        return to_line(organisation, part.arrival, part.key.id, self.keys.open(organisation, part.key))

@@ -27,7 +27,7 @@ _INDEX = "by-time"
 _BY_CARRIER = "by-carrier"
 _SHELVES = "0123456789abcdef"
 _PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#[0-9a-f-]{36}", re.ASCII)
-_OPTIONAL = ("device", "profile", "device_time", "kind", "sha256")
+_OPTIONAL = ("device", "subject", "profile", "device_time", "kind", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ def to_set_aside(item: Item) -> SetAside:
         thing=item["thing"],
         device=item.get("device"),
         profile=item.get("profile"),
+        subject=item.get("subject"),
         topic=item["topic"],
         received_at=datetime.fromisoformat(item["received_at"]),
         payload=None if payload is None else b64decode(payload),

@@ -26,7 +26,8 @@ from hashlib import sha256
 from typing import Any, TypeAlias
 
 from adapters.dynamodb import Item, batch_get, decode_item, encode, encode_item, query, transact
-from domain.enrolment import Assignment, Consent, Device, Endpoint, Holding, Organisation, Subject
+from adapters.sealing import data_key_key
+from domain.enrolment import Assignment, Consent, DataKey, Device, Endpoint, Holding, Organisation, Subject
 from domain.reading import Clock, Status
 from domain.recall import Recall
 
@@ -98,6 +99,7 @@ def to_subject(item: Item) -> Subject:
         else Consent(datetime.fromisoformat(consent["given_at"]), _time(consent.get("withdrawn_at"))),
         emergency_text=item.get("emergency_text"),
         version=int(item["version"]),
+        data_key=None if item.get("data_key") is None else DataKey(item["data_key"]["id"], item["data_key"]["wrapped"]),
         told_to=date.fromisoformat(item["told_to"]) if "told_to" in item else None,
     )
 
@@ -206,9 +208,14 @@ def from_subject(subject: Subject) -> Item:
         "language": subject.language,
         "consent": None if consent is None else {"given_at": consent.given_at, "withdrawn_at": consent.withdrawn_at},
         "emergency_text": subject.emergency_text,
+        "data_key": None if subject.data_key is None else _from_data_key(subject.data_key),
         "version": subject.version,
         **({"told_to": subject.told_to.isoformat()} if subject.told_to else {}),
     }
+
+
+def _from_data_key(key: DataKey) -> Item:
+    return {"id": key.id, "wrapped": key.wrapped}
 
 
 def _from_assignment(assignment: Assignment) -> Item:
@@ -491,8 +498,12 @@ class Registry(RegistryReader):
         self._write(_put_owned(self.table, {"pk": pk, "sk": sk, "organisation": organisation}))
 
     def put_subject(self, subject: Subject) -> None:
-        """Raises LostRace."""
-        self._write(_put_next(self.table, from_subject(subject)))
+        """The subject, and its data key by its id. Raises LostRace."""
+        actions = [_put_next(self.table, from_subject(subject))]
+        if subject.data_key is not None:
+            pk, sk = data_key_key(subject.organisation, subject.data_key.id)
+            actions.append(_put(self.table, {"pk": pk, "sk": sk, "wrapped": subject.data_key.wrapped}))
+        self._write(*actions)
 
     def put_device(self, device: Device) -> None:
         """The device, and the serial for its organisation, if it is free. Raises LostRace."""

@@ -36,8 +36,16 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
+class DataKey:
+    """What a subject's bytes are sealed with: its id, which names nobody, and itself, wrapped by the organisation's."""
+
+    id: str
+    wrapped: str
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
-    """The patient, as an opaque token that only the MIS can resolve (P1).
+    """The patient, as an opaque token that only the MIS can resolve (P1). `data_key` comes and goes with it.
 
     `told_to` is the last day of the last week whose derived values went to the hospitals: export's note, no fact.
     """
@@ -50,6 +58,7 @@ class Subject:
     consent: Consent | None
     emergency_text: str | None
     version: int
+    data_key: DataKey | None = None
     told_to: date | None = field(default=None, compare=False)
 
 

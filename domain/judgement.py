@@ -4,15 +4,15 @@ In this order: may the publisher carry it, can its clock be believed, who held t
 are the values read (P5).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from domain.device import check_carrier, coincident, holder, possible_subjects
-from domain.enrolment import Device, Subject
+from domain.device import Held, check_carrier, coincident, holder, possible_subjects
+from domain.enrolment import DataKey, Device, Subject
 from domain.errors import BadValue, NoConsent, RecalledDevice, RejectedReading
 from domain.formats import decode
 from domain.identity import Identity, deterministic_id, identify
@@ -78,8 +78,17 @@ class Enrolled:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Bytes for the archive: all that `arrival` says is of one person, whose `key` seals it. Without one nobody knows
+    whose it is."""
+
+    arrival: Arrival
+    key: DataKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
-    """What became of a message. `archived` is it without what no consent covers, None where nothing is left.
+    """What became of a message. `archived` is it without what no consent covers, a part for each person (R90).
 
     `status` is what the device told of itself. `contexts` are circumstances that belong to measurements which came, or
     come, by themselves.
@@ -89,7 +98,7 @@ class Judged:
     organisation: str
     accepted: tuple[tuple[Identity, Observation], ...] = ()
     refused: tuple[SetAside, ...] = ()
-    archived: Arrival | None = None
+    archived: tuple[Kept, ...] = ()
     status: Status | None = None
     contexts: tuple[GlucoseContext, ...] = ()
     holders: tuple[str, ...] = ()
@@ -127,6 +136,8 @@ def subjects_to_know(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, 
             if isinstance(reading, Reading):
                 clock = coincident(message, device, reading)
                 yield from possible_subjects(reading, device, thing, profiles[thing.profile], clock)
+        if message.contexts:
+            yield from (one.subject for one in device.assignments)
 
 
 def judge(opened: Opened, enrolled: Enrolled, *, profiles: Mapping[str, DeviceProfile], kept_for: timedelta) -> Judged:
@@ -148,28 +159,35 @@ def _judged(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, DevicePro
             _, device = check_carrier(enrolled.thing, enrolled.device, opened.arrival.received_at)
         except RejectedReading as refusal:
             return _refused(opened, organisation, refusal)
-        held = sorted(device.assignments, key=lambda one: one.from_at, reverse=True)
+        latest = sorted(device.assignments, key=lambda one: one.from_at, reverse=True)
         return Judged(
             opened,
             organisation,
-            archived=opened.arrival,
+            archived=tuple(_beside(opened.arrival, message, device, enrolled.subjects)),
             status=message.status,
             contexts=message.contexts,
-            holders=tuple(dict.fromkeys(one.subject for one in held)),
+            holders=tuple(dict.fromkeys(one.subject for one in latest)),
         )
     accepted, refusals = [], []
+    whose: list[Subject | None] = []
     for number, (_, reading) in enumerate(opened.readings):
+        held: Held | None = None
         try:
-            accepted.append(_observation(opened, message, enrolled, reading, profiles, kept_for))
+            thing, device, held, read_ = _held(opened.arrival, message, enrolled, reading, profiles, kept_for)
+            accepted.append(_observation(opened.arrival, enrolled, thing, device, held, read_, profiles))
         except RejectedReading as refusal:
-            refusals.append((number, refusal))
-    unread = [number for number, refusal in refusals if isinstance(refusal, NoConsent)]
+            refusals.append((number, refusal, held.subject.id if held else None))
+        whose.append(held.subject if held else None)
+    unread = {number for number, refusal, _ in refusals if isinstance(refusal, NoConsent)}
     return Judged(
         opened,
         organisation,
         tuple(_with_confusion_flagged(accepted)),
-        tuple(_set_aside(opened, organisation, refusal, number, partly=bool(unread)) for number, refusal in refusals),
-        _without(opened, message, unread),
+        tuple(
+            replace(_set_aside(opened, organisation, refusal, number, partly=bool(unread)), subject=subject)
+            for number, refusal, subject in refusals
+        ),
+        _parts(opened, message, whose, unread),
     )
 
 
@@ -179,26 +197,27 @@ def orphan(judged: Judged) -> Judged:
 
 
 def _refused(opened: Opened, organisation: str, refusal: RejectedReading) -> Judged:
-    return Judged(opened, organisation, refused=(_set_aside(opened, organisation, refusal),), archived=opened.arrival)
+    return Judged(
+        opened, organisation, refused=(_set_aside(opened, organisation, refusal),), archived=(Kept(opened.arrival),)
+    )
 
 
-def _observation(
-    opened: Opened,
+def _held(
+    arrival: Arrival,
     message: Message,
     enrolled: Enrolled,
     reading: Reading | RejectedReading,
     profiles: Mapping[str, DeviceProfile],
     kept_for: timedelta,
-) -> tuple[Identity, Observation]:
+) -> tuple[Device, Device, Held, Reading]:
+    """Who carried the reading, what measured it, and whose it is."""
     if isinstance(reading, RejectedReading):
         raise reading
-    arrival = opened.arrival
     thing, device = check_carrier(enrolled.thing, enrolled.device, arrival.received_at)
-    profile = profiles[device.profile]
     held = holder(
         reading,
         device=device,
-        profile=profile,
+        profile=profiles[device.profile],
         thing=thing,
         thing_profile=profiles[thing.profile],
         subjects=enrolled.subjects,
@@ -206,6 +225,19 @@ def _observation(
         received_at=arrival.received_at,
         kept_for=kept_for,
     )
+    return thing, device, held, reading
+
+
+def _observation(
+    arrival: Arrival,
+    enrolled: Enrolled,
+    thing: Device,
+    device: Device,
+    held: Held,
+    reading: Reading,
+    profiles: Mapping[str, DeviceProfile],
+) -> tuple[Identity, Observation]:
+    profile = profiles[device.profile]
     measure = profile.measures.get(reading.kind)
     if measure is None:
         raise BadValue(f"a {profile.id} does not measure {reading.kind}")
@@ -304,13 +336,37 @@ def _set_aside(
     return replace(one, payload=message.narrowed([said]), topic=_readings_topic(arrival))
 
 
-def _without(opened: Opened, message: Message, unread: list[int]) -> Arrival | None:
-    """The message without those readings; what is left of another format than ours is put into our words."""
-    if not unread:
-        return opened.arrival
-    rest = [said for number, (said, _) in enumerate(opened.readings) if number not in unread]
+def _parts(opened: Opened, message: Message, whose: list[Subject | None], unread: Collection[int]) -> tuple[Kept, ...]:
+    """A message of one person stands as it came, with what in it nobody is known for; one of several is taken apart,
+    and what was not in our words is put into them."""
+    numbers: dict[str | None, list[int]] = {}
+    keys: dict[str | None, DataKey | None] = {None: None}
+    for number, subject in enumerate(whose):
+        if number not in unread:
+            name = None if subject is None else subject.id
+            numbers.setdefault(name, []).append(number)
+            keys[name] = None if subject is None else subject.data_key
+    persons = [name for name in numbers if name is not None]
+    if len(persons) <= 1 and not unread:
+        return (Kept(opened.arrival, keys[persons[0] if persons else None]),)
+    return tuple(Kept(_only(opened, message, some), keys[name]) for name, some in numbers.items())
+
+
+def _only(opened: Opened, message: Message, numbers: Iterable[int]) -> Arrival:
+    """The message with those readings alone; those of another format than ours are put into our words."""
     arrival = opened.arrival
-    return replace(arrival, payload=message.narrowed(rest), topic=_readings_topic(arrival)) if rest else None
+    narrowed = message.narrowed([opened.readings[number][0] for number in numbers])
+    return replace(arrival, payload=narrowed, topic=_readings_topic(arrival))
+
+
+def _beside(arrival: Arrival, message: Message, device: Device, subjects: Mapping[str, Subject]) -> Iterator[Kept]:
+    """A status is of the device. Circumstances are of whoever held it: of the one who ever did, or of nobody known."""
+    held = {one.subject for one in device.assignments}
+    only = subjects.get(next(iter(held))) if message.contexts and len(held) == 1 else None
+    if only is None:
+        yield Kept(arrival)
+    elif only.consent is not None and only.consent.withdrawn_at is None:
+        yield Kept(arrival, only.data_key)
 
 
 def _readings_topic(arrival: Arrival) -> str:

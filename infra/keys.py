@@ -7,9 +7,13 @@ from constructs import Construct
 
 from infra.stage import Stage
 
+MAKES_KEYS = ("kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext")
+"""An organisation's key is made by whoever needs it first."""
+
 
 class Keys(Construct):
     """`data`: tables, queues, archive. `operations`: error queue, logs, alarms. `contacts`: the vault's seal (F11).
+    `archive`: wraps the organisations' keys, under which each person's bytes are sealed (R90).
 
     Nobody is granted the use of `data` or `operations` directly: it follows from the right to the table or queue,
     through that service and within this account only.
@@ -57,6 +61,15 @@ class Keys(Construct):
                 resources=["*"],
                 conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
             )
+        )
+
+        # Its use is granted by name to who seals and to who reads the archive again.
+        self.archive = kms.Key(
+            self,
+            "Archive",
+            description="Wraps the organisations' keys of the archive",
+            enable_key_rotation=True,
+            removal_policy=removal,
         )
 
         # The account may look after this key and not use it: no policy of an administrator's opens a contact (P1).

@@ -13,6 +13,7 @@ from constructs import Construct
 from infra.accepted import accept
 from infra.export import SECRETS_COME, endpoint_secrets, secret_prefix
 from infra.function import PythonFunction, Runtime, retention
+from infra.keys import MAKES_KEYS
 from infra.provisioning import CERTIFICATES, NOT_YET_THERE, THINGS, Provisioning
 
 SCOPES = {
@@ -43,6 +44,7 @@ class Registry(Construct):
         backlog: sqs.IQueue,
         contacts: dynamodb.ITable,
         contacts_key: kms.Key,
+        archive_key: kms.IKey,
         deliveries: dynamodb.ITable,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -88,6 +90,7 @@ class Registry(Construct):
                 "backlog_queue": backlog.queue_url,
                 "contacts_table": contacts.table_name,
                 "contacts_key": contacts_key.key_arn,
+                "archive_key": archive_key.key_arn,
                 "deliveries_table": deliveries.table_name,
                 "secret_prefix": secret_prefix(stage.stack),
                 "provisioning_template": provisioning.template,
@@ -96,7 +99,7 @@ class Registry(Construct):
                 "allow_insecure_endpoints": "yes" if stage.allow_insecure_endpoints else "no",
             },
         )
-        function.uses(registry, "BatchGetItem", "DeleteItem", "PutItem", "Query")
+        function.uses(registry, "BatchGetItem", "DeleteItem", "PutItem", "Query", "UpdateItem")
         function.uses(observations, "BatchGetItem", "Query")
         function.uses(alerts, "BatchGetItem", "Query")
         function.uses(decisions, "BatchGetItem")
@@ -106,6 +109,7 @@ class Registry(Construct):
         function.may(["sqs:SendMessage"], backlog.queue_arn)
         function.uses(contacts, "GetItem", "UpdateItem")
         function.holds(contacts_key, "kms:Encrypt")
+        function.may(MAKES_KEYS, archive_key.key_arn)
         function.may(
             ["secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:PutSecretValue"],
             endpoint_secrets(stage.stack),

@@ -74,6 +74,7 @@ class Pma(Stack):
             observations=storage.observations,
             quarantine=storage.quarantine,
             archive=archive,
+            archive_key=keys.archive,
         )
         Evaluate(
             self,
@@ -135,6 +136,7 @@ class Pma(Stack):
             backlog=inbox.backlog,
             contacts=storage.contacts,
             contacts_key=keys.contacts,
+            archive_key=keys.archive,
             deliveries=storage.deliveries,
         )
         Dashboard(self, "Dashboard", name=stage.stack, rule=stage.rule, chain=self)

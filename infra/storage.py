@@ -23,7 +23,7 @@ class Storage(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, stage: Stage, keys: Keys) -> None:
         super().__init__(scope, construct_id)
         self._stage, self._keys = stage, keys
-        self.registry = self._table("Registry", stream=True)
+        self.registry = self._table("Registry", stream=True, expires=True)
         self.registry.add_global_secondary_index(
             index_name="fleet", partition_key=_string("fleet"), sort_key=_string("id")
         )

@@ -15,6 +15,7 @@ from domain.delivery import Answer, Attempt, Lane, Parcel, Progress, Reference, 
 from domain.enrolment import Assignment, Device, Endpoint, Holding, Organisation, Subject
 from domain.errors import LostRace
 from domain.identity import Identity
+from domain.judgement import Kept
 from domain.notification import Contact, Contacts, Notice, Standing, Words
 from domain.observation import Known, Marks, Observation, marked
 from domain.provisioning import NewClaim, Provisioned, TemporaryClaim
@@ -330,10 +331,14 @@ class FakeQuarantine:
 class FakeArchive:
     """adapters.archive.Archive: what was kept, with its organisation."""
 
-    kept: list[tuple[str, Arrival]] = field(default_factory=list)
+    parts: list[tuple[str, Kept]] = field(default_factory=list)
 
-    def put(self, messages: Iterable[tuple[str, Arrival]]) -> None:
-        self.kept += messages
+    @property
+    def kept(self) -> list[tuple[str, Arrival]]:
+        return [(organisation, part.arrival) for organisation, part in self.parts]
+
+    def put(self, parts: Iterable[tuple[str, Kept]]) -> None:
+        self.parts += parts
 
 
 @dataclass

@@ -234,7 +234,8 @@ def api() -> Iterator[InProcess]:
     with mock_aws():
         sqs = boto3.client("sqs", region_name=REGION)
         settings["backlog_queue"] = sqs.create_queue(QueueName="backlog")["QueueUrl"]
-        settings["contacts_key"] = boto3.client("kms", region_name=REGION).create_key()["KeyMetadata"]["KeyId"]
+        for name in ("contacts_key", "archive_key"):
+            settings[name] = boto3.client("kms", region_name=REGION).create_key()["KeyMetadata"]["KeyId"]
         with environment({variable(name): value for name, value in settings.items()} | {"AWS_DEFAULT_REGION": REGION}):
             make_tables(aws_client("dynamodb"))
             registry = Registry(aws_client("dynamodb"), "registry")

@@ -16,6 +16,7 @@ from adapters.inbox import Backlog, arrived, is_from
 from adapters.observations import Observations
 from adapters.quarantine import Quarantine
 from adapters.registry import DeviceStatus, RegistryReader
+from adapters.sealing import KeyRing
 from functions.ingest.service import Ingest
 from functions.ingest.settings import Settings
 
@@ -47,11 +48,13 @@ def settings() -> Settings:
 def wired() -> Ingest:
     dynamodb = client("dynamodb")
     kept_for = timedelta(days=settings().observation_days)
+    quarantined_for = timedelta(days=settings().quarantine_days)
+    keys = KeyRing(dynamodb, client("kms"), settings().registry_table, settings().archive_key, quarantined_for)
     ingest = Ingest(
         registry=RegistryReader(dynamodb, settings().registry_table),
         observations=Observations(dynamodb, settings().observations_table, kept_for),
-        quarantine=Quarantine(dynamodb, settings().quarantine_table, timedelta(days=settings().quarantine_days)),
-        archive=Archive(client("firehose"), settings().archive_stream),
+        quarantine=Quarantine(dynamodb, settings().quarantine_table, quarantined_for),
+        archive=Archive(client("firehose"), settings().archive_stream, keys),
         backlog=Backlog(client("sqs"), settings().backlog_queue),
         status=DeviceStatus(dynamodb, settings().registry_table),
         profiles=profiles(),

@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 
 from domain.enrolment import Device, Subject
 from domain.identity import Identity
-from domain.judgement import Enrolled, Judged, Opened, judge, open_message, orphan, subjects_to_know
+from domain.judgement import Enrolled, Judged, Kept, Opened, judge, open_message, orphan, subjects_to_know
 from domain.observation import Known, Observation
 from domain.profile import DeviceProfile
 from domain.quarantine import NOBODY, SetAside
@@ -66,7 +66,7 @@ class Quarantine(Protocol):
 
 
 class Archive(Protocol):
-    def put(self, messages: Iterable[tuple[str, Arrival]]) -> None: ...
+    def put(self, parts: Iterable[tuple[str, Kept]]) -> None: ...
 
 
 class Backlog(Protocol):
@@ -185,9 +185,10 @@ class Ingest:
         put_aside = self._set_aside(judged)
         self.archive.put(
             [
-                (one.organisation, one.archived)
+                (one.organisation, part)
                 for one in judged
-                if one.archived is not None and one.archived.replay is None
+                for part in one.archived
+                if part.key is not None or part.arrival.replay is None  # nobody's key ends; a person's bytes stay
             ]
         )
         readings = sum(len(one.accepted) + len(one.refused) for one in judged)

@@ -9,6 +9,7 @@ class Settings:
     registry_table: str
     quarantine_table: str
     archive_stream: str
+    archive_key: str
     backlog_queue: str
     observation_days: int
     quarantine_days: int

@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from domain.care_plan import CarePlan, PlanVersion, parse_plan
-from domain.enrolment import Assignment, Device, Endpoint, Holding, Subject, missing
+from domain.enrolment import Assignment, DataKey, Device, Endpoint, Holding, Subject, missing
 from domain.errors import Fault, GatewayRevoked, LostRace, NotFound, SerialTaken, StaleVersion
 from domain.plan_language import CarePlanBody
 from domain.profile import DeviceProfile
@@ -48,6 +48,12 @@ class Registry(Protocol):
     def put_assignment(self, device: Device, assignment: Assignment) -> None: ...
     def put_endpoint(self, endpoint: Endpoint) -> None: ...
     def delete_endpoint(self, endpoint: Endpoint) -> None: ...
+
+
+class DataKeys(Protocol):
+    """Makes what a subject's bytes are sealed with."""
+
+    def new_data_key(self, organisation: str) -> DataKey: ...
 
 
 class CarePlans(Protocol):
@@ -109,9 +115,10 @@ def put_subject(
     *,
     if_match: int | None,
     registry: Registry,
+    keys: DataKeys,
     programmes: Collection[str],
 ) -> Subject:
-    """Enrol a subject, or change what is known of it. Said again, nothing changes.
+    """Enrol a subject, with a key for its bytes, or change what is known of it. Said again, nothing changes.
 
     Raises InvalidRequest, StaleVersion.
     """
@@ -120,10 +127,16 @@ def put_subject(
     if before is None:
         check_subject(token)
     wanted = body.subject(token, organisation=organisation, version=version, programmes=programmes)
+    wanted = replace(wanted, data_key=None if before is None else before.data_key)
     if wanted == before:
         return wanted
     check_version(if_match, version)
-    after = replace(wanted, version=version + 1, told_to=before.told_to if before else None)
+    after = replace(
+        wanted,
+        version=version + 1,
+        told_to=before.told_to if before else None,
+        data_key=wanted.data_key or keys.new_data_key(organisation),
+    )
     registry.put_subject(after)
     return after
 

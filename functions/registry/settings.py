@@ -19,6 +19,7 @@ class Settings:
     backlog_queue: str
     contacts_table: str
     contacts_key: str
+    archive_key: str
     deliveries_table: str
     secret_prefix: str
     provisioning_template: str

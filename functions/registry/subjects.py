@@ -56,6 +56,7 @@ def put_subject(subject: str) -> Response[str]:
         routes.body(SubjectBody),
         if_match=routes.if_match(),
         registry=wired().registry,
+        keys=wired().keys,
         programmes=wired().programmes,
     )
     return answer(_shown(after), status=201 if after.version == 1 else 200, version=after.version)

@@ -20,6 +20,7 @@ from adapters.observations import Observations
 from adapters.programmes import programmes
 from adapters.quarantine import Quarantine
 from adapters.registry import Registry
+from adapters.sealing import KeyRing
 from adapters.secrets import EndpointSecrets, Secrets
 from adapters.tokens import Tokens, keys_url
 from domain.care_plan import Programme
@@ -38,6 +39,10 @@ class Wired:
     @cached_property
     def registry(self) -> Registry:
         return Registry(client("dynamodb"), self.settings.registry_table)
+
+    @cached_property
+    def keys(self) -> KeyRing:
+        return KeyRing(client("dynamodb"), client("kms"), self.settings.registry_table, self.settings.archive_key)
 
     @cached_property
     def tokens(self) -> Tokens:

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.catalogue import profiles
-from domain.enrolment import Consent, Device, Subject
+from domain.enrolment import Assignment, Consent, DataKey, Device, Subject
 from domain.errors import BadValue
 from domain.identity import Identity
-from domain.judgement import Enrolled, Judged, judge, open_message, orphan, subjects_to_know, with_readings
+from domain.judgement import Enrolled, Judged, Kept, judge, open_message, orphan, subjects_to_know, with_readings
 from domain.observation import Observation
 from domain.quarantine import SetAside
 from domain.reading import MAX_BYTES, Arrival, GlucoseContext, Message, Status, Unreadable
@@ -291,7 +291,7 @@ def test_p5_without_consent_a_reading_is_set_aside_unread() -> None:
         "2026-11-22T12:59:00+04:00",
         sha256(written).hexdigest(),
     )
-    assert result.archived is None
+    assert result.archived == ()
     assert "secret" not in repr(one)
 
 
@@ -300,13 +300,89 @@ def test_p5_of_a_message_only_what_consent_covers_is_archived() -> None:
     subject = a_subject(consent=Consent(datetime(2026, 11, 21, tzinfo=UTC)))
     result = judged(an_arrival(a_message(before, after)), subject=subject)
     assert [one.reason for one in result.refused] == ["no-consent"]
-    assert result.archived is not None
-    assert json.loads(result.archived.payload) == a_message(after)
+    (part,) = result.archived
+    assert json.loads(part.arrival.payload) == a_message(after)
 
 
 def test_what_is_read_is_archived_byte_for_byte() -> None:
     for arrival in (an_arrival(), an_arrival(b"\xff"), an_arrival(a_message(a_reading(values={})))):
-        assert judged(arrival).archived == arrival
+        assert judged(arrival).archived == (Kept(arrival),)
+
+
+KEYS = {subject: DataKey(f"key-of-{subject}", "wrapped") for subject in (SUBJECT, "S-2")}
+
+
+def shared(*readings: dict[str, Any], **facts: Any) -> Judged:
+    """What became of a message of a device with two slots, the first of SUBJECT, the second of S-2."""
+    device = a_device(assignments=(an_assignment(slot=1), an_assignment(id="a-2", subject="S-2", slot=2)))
+    opened = open_message(an_arrival(a_message(*readings)), PROFILES)
+    subjects = {one: a_subject(**{"id": one, "data_key": key} | facts) for one, key in KEYS.items()}
+    return judge(opened, Enrolled(ORGANISATION, device, device, subjects), profiles=PROFILES, kept_for=KEPT_FOR)
+
+
+def parts(result: Judged) -> list[tuple[DataKey | None, list[int]]]:
+    """Each part's key, and the slots of the readings in it."""
+    return [
+        (part.key, [one.get("slot", 0) for one in json.loads(part.arrival.payload)["readings"]])
+        for part in result.archived
+    ]
+
+
+@pytest.mark.parametrize(
+    ("slots", "kept"),
+    [
+        ([1, 1], [(SUBJECT, [1, 1])]),
+        ([2], [("S-2", [2])]),
+        ([1, 2, 1], [(SUBJECT, [1, 1]), ("S-2", [2])]),
+        ([1, 0], [(SUBJECT, [1, 0])]),
+        ([0], [(None, [0])]),
+        ([2, 0, 1], [("S-2", [2]), (None, [0]), (SUBJECT, [1])]),
+    ],
+    ids=["one person", "another", "two", "one and nobody's", "nobody's", "two and nobody's"],
+)
+def test_r90_each_persons_bytes_are_sealed_with_that_persons_key(
+    slots: list[int], kept: list[tuple[str | None, list[int]]]
+) -> None:
+    readings = [a_reading(slot=slot or None, values=a_pressure(120 + at)) for at, slot in enumerate(slots)]
+    assert parts(shared(*readings)) == [(KEYS[who] if who else None, numbers) for who, numbers in kept]
+
+
+def test_r90_a_reading_that_is_refused_once_its_holder_is_known_is_the_holders() -> None:
+    one, other = shared(a_reading(slot=2, values=a_pressure(12)), a_reading(slot=None)).refused
+    assert (one.reason, one.subject) == ("implausible", "S-2")
+    assert (other.reason, other.subject) == ("ambiguous-holder", None)
+
+
+def test_p5_what_is_set_aside_without_consent_names_nobody() -> None:
+    (one,) = shared(a_reading(slot=1), consent=WITHOUT_CONSENT).refused
+    assert (one.reason, one.subject) == ("no-consent", None)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "facts", "kept"),
+    [
+        ((an_assignment(),), {}, [KEYS[SUBJECT]]),
+        ((an_assignment(), an_assignment(id="a-2", subject="S-2")), {}, [None]),
+        ((an_assignment(subject="S-ERASED"),), {}, [None]),
+        ((), {}, [None]),
+        ((an_assignment(),), {"consent": WITHOUT_CONSENT}, []),
+        ((an_assignment(),), {"consent": None}, []),
+    ],
+    ids=["its only holder's", "one of two", "a holder who is gone", "never held", "withdrawn", "no consent"],
+)
+def test_r90_circumstances_are_sealed_for_whoever_alone_held_the_device(
+    assignments: tuple[Assignment, ...], facts: dict[str, Any], kept: list[DataKey | None]
+) -> None:
+    message = Message(None, (), {}, contexts=(GlucoseContext(7, {"meal": "fasting"}),))
+    device = a_device(assignments=assignments)
+    opened = with_readings(an_arrival(), message)
+    enrolled = Enrolled(ORGANISATION, device, device)
+    asked = [*subjects_to_know(opened, enrolled, PROFILES)]
+    assert asked == [one.subject for one in assignments]
+    known = {SUBJECT: a_subject(data_key=KEYS[SUBJECT], **facts), "S-2": a_subject(id="S-2")}
+    enrolled = replace(enrolled, subjects=known)
+    result = judge(opened, enrolled, profiles=PROFILES, kept_for=KEPT_FOR)
+    assert [part.key for part in result.archived] == kept
 
 
 # recall, records, fetal signals
@@ -397,7 +473,7 @@ def test_a_status_is_no_reading() -> None:
     result = judged(an_arrival({"format": "pma.status/1", "firmware": "2"}, topic=f"dt/pma/{SERIAL}/status"))
     assert (result.accepted, result.refused) == ((), ())
     assert result.status == Status(NOW, firmware="2")
-    assert result.archived is not None
+    assert len(result.archived) == 1
 
 
 def test_r14_a_status_of_a_thing_that_was_revoked_is_set_aside() -> None:
@@ -440,16 +516,17 @@ def test_a_record_that_cannot_be_read_is_refused_alone_and_kept_as_it_came() -> 
 def test_p5_of_a_foreign_message_only_what_has_consent_is_kept_and_in_our_words() -> None:
     given_at = NOW - timedelta(minutes=2)
     early = a_reading(measured_at="2026-11-22T08:50:00Z")
-    result = Foreign(early, a_reading(), BAD).judged(subject=a_subject(consent=Consent(given_at)))
+    key = DataKey("k-1", "wrapped")
+    result = Foreign(early, a_reading(), BAD).judged(subject=a_subject(consent=Consent(given_at), data_key=key))
     without_consent, implausible = result.refused
     assert (without_consent.reason, without_consent.payload) == ("no-consent", None)
     assert implausible.topic == f"dt/pma/{SERIAL}/readings"
     assert implausible.payload is not None
     assert b"08:50" not in implausible.payload
-    assert result.archived is not None
-    assert result.archived.topic == f"dt/pma/{SERIAL}/readings"
-    assert b"08:50" not in result.archived.payload
-    again = judged(replace(result.archived))
+    (part,) = result.archived  # the implausible one is hers as well
+    assert (part.arrival.topic, part.key) == (f"dt/pma/{SERIAL}/readings", key)
+    assert b"08:50" not in part.arrival.payload
+    again = judged(part.arrival)
     assert [one.id for _, one in again.accepted] == [one.id for _, one in result.accepted]
 
 

@@ -22,6 +22,7 @@ from adapters.catalogue import load, profiles
 from adapters.dynamodb import Throttled, batch_put
 from adapters.environment import variable
 from adapters.registry import from_device, from_subject, serial_key
+from adapters.sealing import KeyRing
 from domain.enrolment import Consent, Device
 from domain.identity import Identity
 from domain.observation import Known, Marks, Observation
@@ -593,6 +594,7 @@ class Cloud:
         """Each with a subject of its own."""
         long_ago = datetime(2026, 1, 1, tzinfo=UTC)
         items: list[Any] = []
+        keys = KeyRing(self.dynamodb, aws_client("kms"), "registry", handler.settings().archive_key)
         for serial in serials:
             subject = f"S-{serial}"
             pk, sk = serial_key(serial)
@@ -600,7 +602,7 @@ class Cloud:
             items += [
                 {"pk": pk, "sk": sk, "organisation": "clinic-a"},
                 from_device(a_device(serial=serial, assignments=(held,))),
-                from_subject(a_subject(id=subject, consent=Consent(long_ago))),
+                from_subject(a_subject(id=subject, consent=Consent(long_ago), data_key=keys.new_data_key("clinic-a"))),
             ]
         batch_put(self.dynamodb, "registry", items)
 
@@ -629,6 +631,7 @@ def cloud() -> Iterator[Cloud]:
         settings = {
             **{f"{name}_table": name for name in ("registry", "observations", "quarantine")},
             "archive_stream": "archive",
+            "archive_key": boto3.client("kms", region_name=REGION).create_key()["KeyMetadata"]["KeyId"],
             "backlog_queue": backlog,
             "observation_days": "400",
             "quarantine_days": "90",
@@ -686,7 +689,7 @@ def test_r99_only_the_first_inbox_hands_on(cloud: Cloud, queue: str, read_here: 
 def test_a_hundred_readings_cost_few_calls(
     cloud: Cloud, messages: int, readings: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Organisations (once a process), devices, subjects, those present, four puts, the archive."""
+    """Organisations and their keys (once a process), devices, subjects, those present, four puts, the archive."""
     now = datetime.now(UTC)
     monkeypatch.setattr(handler, "clock", lambda: now)  # both within five seconds, however slow the machine
     serials = [f"BP-{number:03}" for number in range(messages)]
@@ -699,10 +702,11 @@ def test_a_hundred_readings_cost_few_calls(
         ]
 
     assert cloud.handle(*bodies(70)) == []
-    puts = ["BatchWriteItem"] * 4 + ["PutRecord"]
-    assert cloud.calls == ["BatchGetItem"] * (5 if messages == 100 else 4) + puts  # the recalls, once in five seconds
+    puts = ["BatchWriteItem"] * 4
+    reads = ["BatchGetItem"] * (5 if messages == 100 else 4)  # the recalls, once in five seconds
+    assert cloud.calls == [*reads, *puts, "BatchGetItem", "PutRecord"]
     assert cloud.handle(*bodies(71)) == []
-    assert cloud.calls == ["BatchGetItem"] * 3 + puts
+    assert cloud.calls == ["BatchGetItem"] * 3 + puts + ["PutRecord"]
     assert len(cloud.items("observations")) == 200
 
 
