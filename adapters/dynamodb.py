@@ -66,17 +66,16 @@ _ENCODERS: dict[type, Callable[[Any], AttributeValues]] = {
 def decode(attribute: Mapping[str, Any]) -> Any:
     """The plain value of an attribute value; numbers are Decimal."""
     ((tag, value),) = attribute.items()
-    match tag:
-        case "N":
-            return Decimal(value)
-        case "M":
-            return {key: decode(part) for key, part in value.items()}
-        case "L":
-            return [decode(part) for part in value]
-        case "NULL":
-            return None
-        case _:
-            return value
+    decoder = _DECODERS.get(tag)
+    return value if decoder is None else decoder(value)
+
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "N": Decimal,
+    "M": lambda value: {key: decode(part) for key, part in value.items()},
+    "L": lambda value: [decode(part) for part in value],
+    "NULL": lambda _: None,
+}
 
 
 def encode_item(item: Mapping[str, Any]) -> AttributeValues:

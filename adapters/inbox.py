@@ -1,8 +1,9 @@
 """The two inboxes: what IoT's rule puts into the first, and what waited too long and is handed on to the second."""
 
 import json
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from binascii import Error as NotBase64
+from binascii import a2b_base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,7 +34,7 @@ def _to_arrival(identifier: str, body: str) -> Arrival:
     return Arrival(
         id=identifier,
         body=body,
-        payload=b64decode(message["payload"], validate=True),
+        payload=a2b_base64(message["payload"], strict_mode=True),
         topic=message["topic"],
         client=message["client"],
         received_at=_EPOCH + timedelta(milliseconds=message["received_at"]),

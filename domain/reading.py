@@ -6,6 +6,7 @@ A message that cannot be read is refused whole; a reading that cannot be read is
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -220,7 +221,7 @@ def parse(payload: bytes) -> Any:
     if _too_deep(payload):
         raise Malformed(f"the message is nested over {_MAX_DEPTH} deep")
     try:
-        parsed = _STRICT.decode(payload.decode("utf-8-sig"))
+        parsed = _STRICT.decode(payload.removeprefix(BOM_UTF8).decode())
         if b"\\u" in payload:
             canonical_json(parsed).encode()
     except UnicodeError:

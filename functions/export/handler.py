@@ -15,7 +15,7 @@ from adapters.aws import client
 from adapters.deliveries import Deliveries
 from adapters.doorbell import Doorbell, to_lane
 from adapters.dynamodb import decode_item
-from adapters.environment import read
+from adapters.environment import read, settle
 from adapters.observations import Observations, is_mark, is_new_reading, row_of, taken_at
 from adapters.registry import ExportNotes, RegistryReader
 from adapters.secrets import Secrets
@@ -40,20 +40,22 @@ def clock() -> datetime:
 def collector() -> Collect:
     settings = read(CollectSettings)
     dynamodb = client("dynamodb")
-    return Collect(
+    collecting = Collect(
         log=Deliveries(dynamodb, settings.deliveries_table, settings.delivery_days),
         bell=Doorbell(client("sqs"), settings.doorbell_queue),
         registry=RegistryReader(dynamodb, settings.registry_table),
         notes=ExportNotes(dynamodb, settings.registry_table),
         clock=clock,
     )
+    settle()
+    return collecting
 
 
 @cache
 def sender() -> Send:
     settings = read(SendSettings)
     dynamodb = client("dynamodb")
-    return Send(
+    sending = Send(
         log=Deliveries(dynamodb, settings.deliveries_table, settings.delivery_days),
         bell=Doorbell(client("sqs"), settings.doorbell_queue),
         registry=RegistryReader(dynamodb, settings.registry_table),
@@ -65,6 +67,8 @@ def sender() -> Send:
         clock=clock,
         jitter=random.random,
     )
+    settle()
+    return sending
 
 
 def changes(event: dict[str, Any]) -> list[Change]:
