@@ -57,7 +57,7 @@ class Export(Construct):
         )
         collect.reads_stream(alerts, "Alerts", failed=failed)
         alarms.on_stream_reader(collect)
-        collect.uses(registry, "BatchGetItem", "Query")
+        collect.uses(registry, "BatchGetItem", "Query", "UpdateItem")  # it notes which week of a subject was told
         collect.uses(deliveries, "GetItem", "PutItem", "UpdateItem")
         collect.may(["sqs:SendMessage"], self.doorbell.queue_arn)
 

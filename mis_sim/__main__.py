@@ -97,12 +97,12 @@ def _table(title: str, columns: Sequence[str], rows: Any) -> Table:
 
 
 def _observation(one: dict[str, Any]) -> tuple[str, ...]:
-    quantities = [part["valueQuantity"] for part in one.get("component", [one])]
+    quantities = [part["valueQuantity"] for part in one.get("component", [one]) if "valueQuantity" in part]
     return (
         one["subject"]["identifier"]["value"],
         one["code"]["coding"][0]["display"],
         " / ".join(f"{quantity['value']} {quantity['unit']}" for quantity in quantities),
-        one["effectiveDateTime"],
+        one.get("effectiveDateTime") or " to ".join(one["effectivePeriod"].values()),
         one.get("device", {}).get("reference", ""),
         ", ".join(tag["code"] for tag in one.get("meta", {}).get("tag", ())),
     )

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,10 +17,11 @@ from adapters.secrets import generate
 from adapters.webhook import Webhook, to_bytes
 from domain import fhir
 from domain.delivery import Answer, Lane, Parcel, parcel, sign
+from domain.derived import Derived, Period
 from mis_sim.__main__ import main
 from mis_sim.server import LARGEST_BODY, Receiver, start
 from mis_sim.store import Delivery, Store
-from tests.builders import SERIAL, SUBJECT, a_device, an_alert, an_observation
+from tests.builders import NOW, ORGANISATION, SERIAL, SUBJECT, a_device, an_alert, an_observation
 
 SECRET = generate()
 LANE = Lane("clinic-a", "mis-1", "observations-0")
@@ -233,8 +235,21 @@ def test_what_was_received_is_listed_afterwards(tmp_path: Path) -> None:
         alert = an_alert(observation=one.id, observations=())
         deliver(mis, 2, fhir.bundle([one], [alert], {SERIAL: a_device()}))
         deliver(mis, 3, secret=generate())
+        week = Period(NOW - timedelta(days=7), NOW)
+        days = Derived("days-transmitted", ORGANISATION, SUBJECT, week, 9, {"days": Decimal(4)}, False, 9, NOW)
+        deliver(mis, 4, fhir.bundle([], [], {}, [days, replace(days, kind="mean-pressure", values={})]))
     shown = listed(database)
-    for part in (SUBJECT, "122 mm[Hg] / 78 mm[Hg]", "auxiliary", "sbp-crisis", "High priority", "mis-1", "401"):
+    for part in (
+        SUBJECT,
+        "122 mm[Hg] / 78 mm[Hg]",
+        "4 d",
+        "mean systolic",
+        "auxiliary",
+        "sbp-crisis",
+        "High priority",
+        "mis-1",
+        "401",
+    ):
         assert part in shown
 
 
