@@ -82,7 +82,12 @@ def _time(value: str | None) -> datetime | None:
 
 def to_organisation(item: Item) -> Organisation:
     return Organisation(
-        id=item["pk"], name=item["name"], topic=item["topic"], created_at=datetime.fromisoformat(item["created_at"])
+        id=item["pk"],
+        name=item["name"],
+        topic=item["topic"],
+        created_at=datetime.fromisoformat(item["created_at"]),
+        requests_per_second=int(item.get("requests_per_second", 50)),
+        suspended_at=_time(item.get("suspended_at")),
     )
 
 
@@ -192,6 +197,8 @@ def from_organisation(organisation: Organisation) -> Item:
         "name": organisation.name,
         "topic": organisation.topic,
         "created_at": organisation.created_at,
+        "requests_per_second": organisation.requests_per_second,
+        "suspended_at": organisation.suspended_at,
     }
 
 
@@ -454,10 +461,11 @@ class Registry(RegistryReader):
     """What the API and the operator write. What is written carries its new version; a write whose predecessor is not
     the version just before it raises LostRace, so no edit is ever lost (R86)."""
 
-    def organisation_of(self, client_id: str) -> str | None:
+    def organisation_of(self, client_id: str) -> Organisation | None:
         """The organisation whose API client this is."""
         found = batch_get(self.client, {self.table: [client_key(client_id)]})
-        return next((str(item["organisation"]) for item in found.values()), None)
+        ids = [str(item["organisation"]) for item in found.values()]
+        return next(iter(self.organisations(ids).values()), None)
 
     def subject(self, organisation: str, subject: str) -> Subject | None:
         return self.subjects([(organisation, subject)]).get((organisation, subject))
@@ -491,6 +499,15 @@ class Registry(RegistryReader):
     def put_organisation(self, organisation: Organisation) -> None:
         """Write an organisation for the first time. Raises LostRace when there is one of that id."""
         self._write(_put(self.table, from_organisation(organisation), "attribute_not_exists(pk)"))
+
+    def change_organisation(self, organisation: Organisation) -> None:
+        """Write what changed of an organisation that is there. Raises LostRace when there is none."""
+        self._write(_put(self.table, from_organisation(organisation), "attribute_exists(pk)"))
+
+    def delete_client(self, client_id: str) -> None:
+        """`client_id` speaks for nobody any more."""
+        pk, sk = client_key(client_id)
+        self._write({"Delete": {"TableName": self.table, "Key": encode_item({"pk": pk, "sk": sk})}})
 
     def put_client(self, client_id: str, organisation: str) -> None:
         """`client_id` speaks for `organisation`. Raises LostRace when it speaks for another."""

@@ -15,12 +15,18 @@ from domain.reading import Status
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """The tenant. `topic` is the ARN of the topic on which its doctors and duty centre are told."""
+    """The tenant. `topic` is the ARN of the topic on which its doctors and duty centre are told.
+
+    Its systems may ask `requests_per_second`, measured over ten seconds. Since `suspended_at` they get no answer; what
+    its devices send is taken in and judged all the same.
+    """
 
     id: str
     name: str
     topic: str
     created_at: datetime
+    requests_per_second: int = 50
+    suspended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,14 @@ PmaError
 │   └── TooOld               too-old           older than observations are kept
 ├── InvalidRequest           what a person or a system asked for cannot be; carries the fields at fault
 ├── NotFound                 no such thing in this organisation
+├── Suspended                the operator suspended the organisation
+├── TooManyRequests          the organisation asked more often than it may; `wait` is in seconds
 ├── Conflict                 true of another state of the world
 │   ├── StaleVersion         the caller edited an older version
 │   ├── SerialTaken          another organisation enrolled this serial first
 │   ├── AssignmentOverlap    somebody else holds the device, or that slot of it, in that period
 │   ├── GatewayRevoked       it was revoked, and is out of service for good
+│   ├── StillInProgress      the same request is being carried out just now
 │   └── ShardsFixed          an endpoint's number of shards settles which lane a subject is in, for ever
 └── LostRace                 somebody else wrote first; read again and try again
 """
@@ -130,6 +133,18 @@ class NotFound(PmaError):
     """No such thing in this organisation (another organisation's thing is not found either)."""
 
 
+class Suspended(PmaError):
+    """The operator suspended the organisation: its systems get no answer until that is undone."""
+
+
+class TooManyRequests(PmaError):
+    """The organisation asked more often than it may; after `wait` seconds it may again."""
+
+    def __init__(self, wait: int) -> None:
+        super().__init__(f"more requests than this organisation may send: try again in {wait} s")
+        self.wait = wait
+
+
 class Conflict(PmaError):
     """The request does not fit the present state; `code` names the conflict for programs."""
 
@@ -164,6 +179,12 @@ class NothingKept(Conflict):
     """What was refused for want of consent kept no payload, so there is nothing to try again (P5)."""
 
     code = "nothing-kept"
+
+
+class StillInProgress(Conflict):
+    """A request with the same Idempotency-Key is being carried out just now."""
+
+    code = "in-progress"
 
 
 class ShardsFixed(Conflict):

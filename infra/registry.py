@@ -46,6 +46,7 @@ class Registry(Construct):
         contacts_key: kms.Key,
         archive_key: kms.IKey,
         deliveries: dynamodb.ITable,
+        idempotency: dynamodb.ITable,
     ) -> None:
         super().__init__(scope, construct_id)
         stage = runtime.stage
@@ -92,6 +93,7 @@ class Registry(Construct):
                 "contacts_key": contacts_key.key_arn,
                 "archive_key": archive_key.key_arn,
                 "deliveries_table": deliveries.table_name,
+                "idempotency_table": idempotency.table_name,
                 "secret_prefix": secret_prefix(stage.stack),
                 "provisioning_template": provisioning.template,
                 "issuer": self.issuer,
@@ -104,6 +106,7 @@ class Registry(Construct):
         function.uses(alerts, "BatchGetItem", "Query")
         function.uses(decisions, "BatchGetItem")
         function.uses(deliveries, "GetItem", "Query")
+        function.uses(idempotency, "DeleteItem", "PutItem", "UpdateItem")
         function.may(["dynamodb:Query"], f"{quarantine.table_arn}/index/by-time")
         function.uses(quarantine, "BatchGetItem")
         function.may(["sqs:SendMessage"], backlog.queue_arn)

@@ -32,6 +32,7 @@ class Storage(Construct):
         self.decisions = self._table("Decisions", expires=True)
         self.deliveries = self._table("Deliveries", expires=True)
         self.contacts = self._table("Contacts")
+        self.idempotency = self._table("Idempotency", expires=True)
         self.quarantine = self._table("Quarantine", expires=True)
         # Sixteen shelves an organisation: newest first without one hot key (R32).
         self.quarantine.add_global_secondary_index(

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from domain.answer import Problem
+from domain.errors import StillInProgress
 from domain.request import SERIAL, TOKEN
 from functions.registry.handler import OPERATIONS
 from functions.registry.operation import Operation
@@ -49,17 +50,18 @@ _PATH = {
 
 _REFUSALS = {
     401: "`invalid-token`: no token of the pool, or one that has run out",
-    403: "`missing-scope`: the token is not for this",
+    403: "`missing-scope`: the token is not for this; `suspended`: ask the operator",
     404: "`not-found`: no such thing in this organisation",
     412: "`stale-version`: somebody changed it since you read it",
     413: "`too-much`: a body over 64 KB",
     415: "`not-json`: a body of another kind",
     422: "`invalid-request`: `field` names each field at fault",
+    429: "`too-many-requests`: more than the organisation may send",
     503: "`try-again`: busy for the moment",
 }
 _REFUSAL_HEADERS = {
     401: {"WWW-Authenticate": "Bearer"},
-    403: {"WWW-Authenticate": "names the scope that is needed"},
+    429: {"Retry-After": "seconds"},
     503: {"Retry-After": "seconds"},
 }
 
@@ -153,6 +155,9 @@ def _parameters(one: Operation) -> Iterable[dict[str, Any]]:
             "description": asked.says,
             "schema": asked.schema,
         }
+    if one.writes:
+        says = "at random, for one request: repeated within 30 days, it gets the same answer and does nothing again"
+        yield _header("Idempotency-Key", says, "^[!-~]{16,128}$")
     if one.edits:
         yield _header("If-Match", "the ETag of the version that you mean to edit", '^"[0-9]{1,9}"$')
 
@@ -192,7 +197,7 @@ _SUCCESS = {
 
 
 def _refusals(one: Operation) -> dict[int, str]:
-    statuses = {401, 403, 422, 503}
+    statuses = {401, 403, 422, 429, 503}
     if one.takes is not None:
         statuses |= {404, 413, 415}
     if "<" in one.path:
@@ -200,8 +205,9 @@ def _refusals(one: Operation) -> dict[int, str]:
     if one.edits:
         statuses |= {412}
     refusals = {status: _REFUSALS[status] for status in statuses}
-    if one.conflicts:
-        refusals[409] = "; ".join(f"`{kind.code}`: {(kind.__doc__ or '').partition('.')[0]}" for kind in one.conflicts)
+    conflicts = (*one.conflicts, *((StillInProgress,) if one.writes else ()))
+    if conflicts:
+        refusals[409] = "; ".join(f"`{kind.code}`: {(kind.__doc__ or '').partition('.')[0]}" for kind in conflicts)
     return refusals
 
 

@@ -37,7 +37,7 @@ INDICES = {
     "registry": {"fleet": ("fleet", "id")},
     "quarantine": {"by-time": ("shelf", "shelved"), "by-carrier": ("carrier", "shelved")},
 }
-TABLES = ("registry", "observations", "alerts", "quarantine", "contacts", "deliveries", "decisions")
+TABLES = ("registry", "observations", "alerts", "quarantine", "contacts", "deliveries", "decisions", "idempotency")
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 

@@ -10,9 +10,11 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from adapters.requests import Kept, Repetition
 from adapters.tokens import InvalidToken
-from domain.errors import Conflict, Fault, InvalidRequest, PmaError
+from domain.errors import Conflict, Fault, InvalidRequest, PmaError, Suspended
 from domain.request import Body, read, read_moment, refuse
+from functions.registry.answers import again
 from functions.registry.operation import MOST_ITEMS, USUAL_ITEMS, Method, Operation, Query
 from functions.registry.wiring import clock, wired
 
@@ -22,6 +24,7 @@ B = TypeVar("B", bound=Body)
 MOST_CHARACTERS = 64 * 1024
 _COUNT = re.compile(r"[0-9]{1,4}")
 _ETAG = re.compile(r'"([0-9]{1,9})"')
+_KEY = re.compile(r"[!-~]{16,128}")
 _JSON = re.compile(r"application/json *(;.*)?", re.IGNORECASE)
 
 
@@ -44,7 +47,9 @@ class NotJson(PmaError):
 class Door:
     """Lets in whom an operation is for: from here on the organisation is that of the token's client.
 
-    Raises InvalidToken, MissingScope, NotJson, InvalidRequest.
+    A write with an Idempotency-Key that was carried out before gets the answer that it got then.
+
+    Raises InvalidToken, Suspended, MissingScope, TooManyRequests, NotJson, InvalidRequest, StillInProgress.
     """
 
     def __init__(self, operation: Operation) -> None:
@@ -57,20 +62,45 @@ class Door:
         if scheme.lower() != "bearer" or not token:
             raise InvalidToken("send a token of the user pool as Authorization: Bearer …")
         caller = wired().tokens.verify(token.strip(), clock())
-        organisation = wired().registry.organisation_of(caller.client_id)
+        organisation = wired().tenants.of(caller.client_id, clock())
         if organisation is None:
             raise InvalidToken("the token's client belongs to no organisation")
+        if organisation.suspended_at is not None:
+            raise Suspended("the operator suspended this organisation: ask them")
         if f"pma/{self.operation.scope}" not in caller.scopes:
             raise MissingScope(f"pma/{self.operation.scope}")
+        wired().requests.count(organisation.id, per_second=organisation.requests_per_second, now=clock())
         self._check_form(headers, app.current_event.query_string_parameters)
-        app.context["organisation"] = organisation
-        return go_on(app)
+        app.context["organisation"] = organisation.id
+        key = headers.get("idempotency-key")
+        return go_on(app) if key is None or not self.operation.writes else _once(app, go_on, organisation.id, key)
 
     def _check_form(self, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
         """R84: what the operation does not know of is refused rather than passed over."""
         if self.operation.takes is not None and not _JSON.fullmatch(headers.get("content-type", "application/json")):
             raise NotJson("send the body as application/json")
         refuse(*(Fault(f"query:{name}", "there is no such parameter") for name in query if name not in self.asks))
+
+
+def _once(app: APIGatewayHttpResolver, go_on: NextMiddleware, organisation: str, key: str) -> Response[Any]:
+    """The answer of a write, or the one that it got before. What was refused is forgotten: it changed nothing."""
+    refuse(None if _KEY.fullmatch(key) else Fault("header:idempotency-key", "16 to 128 characters, made at random"))
+    request = app.current_event
+    asked = (request.http_method, request.path, request.headers.get("if-match", ""), request.body or "")
+    one = Repetition(organisation, key, "\0".join(asked).encode())
+    before = wired().requests.begin(one, clock())
+    if before is not None:
+        return again(before.status, before.body, before.etag)
+    finished = False
+    try:
+        response = go_on(app)
+        kept = Kept(response.status_code, str(response.body or ""), str(response.headers.get("ETag", "")))
+        wired().requests.finish(one, kept, clock())
+        finished = True
+        return response
+    finally:
+        if not finished:
+            wired().requests.forget(one)
 
 
 class Routes(APIGatewayHttpRouter):
@@ -93,7 +123,7 @@ class Routes(APIGatewayHttpRouter):
         asks: tuple[Query, ...] = (),
         edits: bool = False,
         versioned: bool = False,
-        secret: bool = False,
+        reads: bool = False,
         conflicts: tuple[type[Conflict], ...] = (),
     ) -> Callable[[Handler], Handler]:
         """Serve `method path` as promised; see Operation.
@@ -115,7 +145,7 @@ class Routes(APIGatewayHttpRouter):
                 asks=asks,
                 edits=edits,
                 versioned=versioned,
-                secret=secret,
+                reads=reads,
                 conflicts=conflicts,
             )
             self.operations.append(operation)

@@ -18,6 +18,11 @@ def answer(body: Mapping[str, Any], *, status: int = 200, version: int | None = 
     return Response(status, _JSON, to_bytes(body).decode(), headers)
 
 
+def again(status: int, body: str, etag: str) -> Response[str]:
+    """An answer as it was given before; `etag` is empty where it had none."""
+    return Response(status, _JSON if body else None, body, {"ETag": etag} if etag else {})
+
+
 def nothing() -> Response[str]:
     return Response(204)
 

@@ -68,7 +68,12 @@ def get_versions(subject: str) -> Response[str]:
 
 
 @routes.serve(
-    "POST", "/v1/subjects/<subject>/care-plan/dry-run", scope="care-plan", takes=DryRunBody, gives=DryRunShown
+    "POST",
+    "/v1/subjects/<subject>/care-plan/dry-run",
+    scope="care-plan",
+    takes=DryRunBody,
+    gives=DryRunShown,
+    reads=True,
 )
 def dry_run(subject: str) -> Response[str]:
     """What the last days would have produced under a plan that is not saved, beside today's."""

@@ -62,7 +62,6 @@ def _delivery(of: Lane, row: Row) -> DeliveryShown:
     made=EndpointMade,
     edits=True,
     versioned=True,
-    secret=True,
     conflicts=(ShardsFixed,),
 )
 def put_endpoint(endpoint: str) -> Response[str]:

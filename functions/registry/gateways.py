@@ -20,7 +20,6 @@ routes = Routes()
     takes=ClaimBody,
     gives=ClaimShown,
     status=201,
-    secret=True,
     conflicts=(GatewayRevoked,),
 )
 def post_claim() -> Response[str]:

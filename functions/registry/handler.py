@@ -11,7 +11,16 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from adapters.dynamodb import Throttled
 from adapters.queue import NotTaken
 from adapters.tokens import InvalidToken, KeysUnavailable
-from domain.errors import Conflict, InvalidRequest, LostRace, NotFound, StaleVersion
+from domain.errors import (
+    Conflict,
+    InvalidRequest,
+    LostRace,
+    NotFound,
+    StaleVersion,
+    StillInProgress,
+    Suspended,
+    TooManyRequests,
+)
 from functions.registry import care_plans, devices, endpoints, gateways, quarantine, recalls, records, subjects
 from functions.registry.access import MissingScope, NotJson, TooMuch
 from functions.registry.answers import problem
@@ -40,6 +49,16 @@ def missing_scope(error: MissingScope) -> Response[str]:
     return problem(403, "missing-scope", str(error), headers={"WWW-Authenticate": challenge})
 
 
+@app.exception_handler(Suspended)
+def suspended(error: Suspended) -> Response[str]:
+    return problem(403, "suspended", str(error))
+
+
+@app.exception_handler(TooManyRequests)
+def too_many(error: TooManyRequests) -> Response[str]:
+    return problem(429, "too-many-requests", str(error), headers={"Retry-After": str(error.wait)})
+
+
 @app.exception_handler(NotFound)
 def not_found(error: NotFound) -> Response[str]:
     return problem(404, "not-found", str(error))
@@ -59,7 +78,8 @@ def no_route(error: NotFoundError) -> Response[str]:
 
 @app.exception_handler(Conflict)
 def conflict(error: Conflict) -> Response[str]:
-    return problem(412 if isinstance(error, StaleVersion) else 409, error.code, str(error))
+    headers = {"Retry-After": "1"} if isinstance(error, StillInProgress) else {}
+    return problem(412 if isinstance(error, StaleVersion) else 409, error.code, str(error), headers=headers)
 
 
 @app.exception_handler(TooMuch)

@@ -41,8 +41,8 @@ class Operation:
     """A method of a path: whose tokens may call it, what it takes and what it gives.
 
     `gives` has the shape of the answer for each status of success; None is an answer without a body. `edits`: it
-    takes `If-Match`. `versioned`: its answer carries the version as `ETag`. `secret`: its answer shows what is shown
-    once. `conflicts` are the states of the world that it does not fit.
+    takes `If-Match`. `versioned`: its answer carries the version as `ETag`. `reads`: it changes nothing, although it is
+    asked with a body. `conflicts` are the states of the world that it does not fit.
     """
 
     method: Method
@@ -55,12 +55,12 @@ class Operation:
     asks: tuple[Query, ...]
     edits: bool
     versioned: bool
-    secret: bool
+    reads: bool
     conflicts: tuple[type[Conflict], ...]
 
     @property
     def writes(self) -> bool:
-        return self.method != "GET"
+        return self.method != "GET" and not self.reads
 
     @property
     def address(self) -> re.Pattern[str]:

@@ -20,12 +20,14 @@ from adapters.observations import Observations
 from adapters.programmes import programmes
 from adapters.quarantine import Quarantine
 from adapters.registry import Registry
+from adapters.requests import Requests
 from adapters.sealing import KeyRing
 from adapters.secrets import EndpointSecrets, Secrets
 from adapters.tokens import Tokens, keys_url
 from domain.care_plan import Programme
 from domain.profile import DeviceProfile
 from functions.registry.settings import Settings
+from functions.registry.tenancy import Tenants
 
 
 def clock() -> datetime:
@@ -43,6 +45,14 @@ class Wired:
     @cached_property
     def keys(self) -> KeyRing:
         return KeyRing(client("dynamodb"), client("kms"), self.settings.registry_table, self.settings.archive_key)
+
+    @cached_property
+    def tenants(self) -> Tenants:
+        return Tenants(self.registry.organisation_of)
+
+    @cached_property
+    def requests(self) -> Requests:
+        return Requests(client("dynamodb"), self.settings.idempotency_table)
 
     @cached_property
     def tokens(self) -> Tokens:

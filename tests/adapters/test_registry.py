@@ -123,9 +123,16 @@ def test_organisations_and_their_clients(dynamodb: Any) -> None:
     registry.put_client("client-a", ORGANISATION)
     with pytest.raises(LostRace):
         registry.put_client("client-a", "clinic-b")
-    assert registry.organisation_of("client-a") == ORGANISATION
+    assert registry.organisation_of("client-a") == clinic
     assert registry.organisation_of("client-x") is None
     assert registry.organisations([ORGANISATION, "clinic-b"]) == {ORGANISATION: clinic}
+    suspended = replace(clinic, suspended_at=NOW, requests_per_second=7)
+    registry.change_organisation(suspended)
+    with pytest.raises(LostRace):
+        registry.change_organisation(replace(clinic, id="clinic-x"))
+    assert registry.organisation_of("client-a") == suspended
+    registry.delete_client("client-a")
+    assert registry.organisation_of("client-a") is None
 
 
 def test_a_receiver_that_is_gone_is_disabled_and_an_edit_that_did_not_know_it_loses(dynamodb: Any) -> None:

@@ -14,7 +14,13 @@ from moto import mock_aws
 from adapters.aws import client as aws_client
 from adapters.registry import Registry
 from ops.__main__ import main
-from ops.organisation import OrganisationError, StackOutputs, add_organisation
+from ops.organisation import (
+    OrganisationError,
+    StackOutputs,
+    add_organisation,
+    rotate_client,
+    suspend_organisation,
+)
 from tests.builders import NOW
 from tests.in_process import REGION, environment, make_tables
 
@@ -38,10 +44,15 @@ def described(stack: StackOutputs, client_id: str) -> dict[str, Any]:
     return dict(answer["UserPoolClient"])
 
 
+def owner(client_id: str) -> str | None:
+    found = Registry(boto3.client("dynamodb"), "registry").organisation_of(client_id)
+    return None if found is None else found.id
+
+
 def test_an_organisation_is_its_client_its_topic_and_its_rows(stack: StackOutputs) -> None:
     made = add_organisation("clinic-a", stack=stack, title="Clinic A")
     registry = Registry(boto3.client("dynamodb"), "registry")
-    assert registry.organisation_of(made.client_id) == "clinic-a"
+    assert owner(made.client_id) == "clinic-a"
     organisation = registry.organisations(["clinic-a"])["clinic-a"]
     assert (organisation.name, organisation.topic) == ("Clinic A", made.topic)
     assert made.topic.endswith(":pma-test-org-clinic-a")
@@ -66,14 +77,62 @@ def test_what_a_crash_left_undone_is_finished(stack: StackOutputs) -> None:
             TableName="registry", Key={name: {"S": part} for name, part in zip(("pk", "sk"), key, strict=True)}
         )
         assert add_organisation("clinic-a", stack=stack) == made
-    assert Registry(boto3.client("dynamodb"), "registry").organisation_of(made.client_id) == "clinic-a"
+    assert owner(made.client_id) == "clinic-a"
 
 
 def test_each_organisation_has_a_client_of_its_own(stack: StackOutputs) -> None:
     """More than the 50 clients at which a gateway's authorizer stops, and more than one page of a listing."""
-    clients = {add_organisation(f"clinic-{number}", stack=stack).client_id for number in range(62)}
-    assert len(clients) == 62
-    assert add_organisation("clinic-61", stack=stack).client_id in clients
+    clients = {add_organisation(f"clinic-{number}", stack=stack).client_id for number in range(85)}
+    assert len(clients) == 85
+    assert add_organisation("clinic-84", stack=stack).client_id in clients
+    assert {owner(one) for one in clients} == {f"clinic-{number}" for number in range(85)}
+
+
+def test_limits_are_set_without_a_deploy(stack: StackOutputs) -> None:
+    registry = Registry(boto3.client("dynamodb"), "registry")
+    add_organisation("clinic-a", stack=stack, title="Clinic A", requests_per_second=7)
+    add_organisation("clinic-a", stack=stack)
+    assert registry.organisations(["clinic-a"])["clinic-a"].requests_per_second == 7
+    add_organisation("clinic-a", stack=stack, requests_per_second=9)
+    organisation = registry.organisations(["clinic-a"])["clinic-a"]
+    assert (organisation.name, organisation.requests_per_second) == ("Clinic A", 9)
+
+
+def test_rotated_credentials_overlap_until_the_next_rotation(stack: StackOutputs) -> None:
+    first = add_organisation("clinic-a", stack=stack, operate=True)
+    neighbour = add_organisation("clinic-a-b", stack=stack)
+    second = rotate_client("clinic-a", stack=stack)
+    assert [owner(one.client_id) for one in (first, second)] == ["clinic-a", "clinic-a"]
+    assert described(stack, second.client_id)["AllowedOAuthScopes"][-1] == "pma/operate"
+    assert add_organisation("clinic-a", stack=stack, operate=True) == second, "the newest is the one that is shown"
+    third = rotate_client("clinic-a", stack=stack)
+    assert [owner(one.client_id) for one in (first, second, third)] == [None, "clinic-a", "clinic-a"]
+    assert owner(neighbour.client_id) == "clinic-a-b"
+
+
+def test_after_a_leak_no_other_credentials_work(stack: StackOutputs) -> None:
+    first = add_organisation("clinic-a", stack=stack)
+    second = rotate_client("clinic-a", stack=stack, at_once=True)
+    assert (owner(first.client_id), owner(second.client_id)) == (None, "clinic-a")
+    listed = boto3.client("cognito-idp").list_user_pool_clients(UserPoolId=stack.user_pool_id)["UserPoolClients"]
+    assert [one["ClientId"] for one in listed] == [second.client_id]
+
+
+def test_a_rotation_makes_the_client_that_was_never_made(stack: StackOutputs) -> None:
+    made = add_organisation("clinic-a", stack=stack)
+    boto3.client("cognito-idp").delete_user_pool_client(UserPoolId=stack.user_pool_id, ClientId=made.client_id)
+    again = rotate_client("clinic-a", stack=stack)
+    assert described(stack, again.client_id)["AllowedOAuthScopes"][0] == "pma/enrol"
+
+
+def test_suspended_and_resumed(stack: StackOutputs) -> None:
+    add_organisation("clinic-a", stack=stack)
+    suspended = suspend_organisation("clinic-a", stack=stack)
+    assert suspended.suspended_at is not None
+    assert suspend_organisation("clinic-a", stack=stack) == suspended, "since when it is, stays"
+    assert suspend_organisation("clinic-a", stack=stack, suspended=False).suspended_at is None
+    with pytest.raises(OrganisationError, match="no organisation"):
+        suspend_organisation("clinic-x", stack=stack)
 
 
 @pytest.mark.parametrize("name", ["A", "Clinic", "a#b", "-", "a" * 33, "1a", "клиника"])
@@ -123,6 +182,25 @@ def test_the_command_prints_all_that_a_hospital_needs(stack: StackOutputs, capsy
     printed = json.loads(capsys.readouterr().out)
     assert set(printed) == {"organisation", "client_id", "client_secret", "topic", "api_url", "token_url"}
     assert printed["api_url"] == "https://api.example"
+
+
+def test_every_command_prints_what_it_made(stack: StackOutputs, capsys: pytest.CaptureFixture[str]) -> None:
+    add_organisation("clinic-a", stack=stack)
+    shown = {}
+    for command in ("rotate", "suspend", "resume"):
+        with deployed(stack):
+            assert main(["organisation", command, "clinic-a", "--stack", "pma-test"]) == 0
+        shown[command] = json.loads(capsys.readouterr().out)
+    assert {"client_id", "client_secret", "api_url", "token_url"} <= set(shown["rotate"])
+    assert shown["suspend"]["suspended_at"] is not None
+    assert shown["resume"] == {"organisation": "clinic-a", "suspended_at": None}
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "many"])
+def test_a_limit_that_is_none_is_refused(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["organisation", "add", "clinic-a", "--stack", "pma-test", "--requests-per-second", limit])
+    assert "1 to 1000" in capsys.readouterr().err
 
 
 def test_a_name_that_is_none_is_one_sentence(stack: StackOutputs, capsys: pytest.CaptureFixture[str]) -> None:
