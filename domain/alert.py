@@ -241,7 +241,6 @@ class _Step(Turn):
             return after, self.why(after, why)
         at, _, verdict = entry
         breached = bool(verdict & BREACH)
-        stale = self.now - at > rule.fresh_for
         if episode.over is not None and self.now - episode.over > rule.fresh_for:
             episode = replace(episode, over=None, proven=None)  # what is older than that raises nothing anyway
         elif episode.over is not None and at <= episode.over and not _is_worse(rule, episode, entry):
@@ -251,7 +250,9 @@ class _Step(Turn):
         run: tuple[Entry, ...] = (entry,) if breached else ()
         later: tuple[Entry, ...] = ()
         if rule.persist is not None:
-            if stale and (not episode.entries or entry < episode.entries[0]):  # what lay between may be forgotten
+            # what is fresh may have lasted for as long as the rule asks; before that, what lay between may be forgotten
+            begins = not episode.entries or entry < episode.entries[0]
+            if begins and self.now - at > rule.fresh_for + (rule.persist.milliseconds or 0):
                 return episode, "late" if breached else "within-limits"
             entries, run, later = persisted(rule.persist, episode.entries, entry, self.now - rule.fresh_for)
             episode = replace(episode, entries=entries)

@@ -291,7 +291,9 @@ def test_the_readings_that_count_are_named() -> None:
     assert alert.observation == reading(2, 190).id
 
 
-@pytest.mark.parametrize(("minute", "now", "told"), [(0, 15, 1), (0, 21, 0)], ids=["fresh", "stale"])
+@pytest.mark.parametrize(
+    ("minute", "now", "told"), [(0, 15, 1), (0, 35, 1), (0, 36, 0)], ids=["fresh", "it lasted", "stale"]
+)
 def test_a_run_may_be_completed_by_what_came_later_if_it_is_fresh(minute: float, now: float, told: int) -> None:
     plan = a_plan(a_rule(persist={"for": "PT15M"}, fresh_for="PT20M"))
     life = Life(plan).read(reading(15, 185)).read(reading(minute, 185), now=at(now))
@@ -301,13 +303,20 @@ def test_a_run_may_be_completed_by_what_came_later_if_it_is_fresh(minute: float,
 
 def test_what_is_stale_begins_no_run_but_may_break_one() -> None:
     plan = a_plan(a_rule(persist={"for": "PT15M"}, fresh_for="PT20M"))
-    life = Life(plan).read(reading(0, 120), now=at(30)).read(reading(0, 185, id="b"), now=at(30))
+    life = Life(plan).read(reading(0, 120), now=at(36)).read(reading(0, 185, id="b"), now=at(36))
     assert (life.state, life.why()) == (State(), {"sbp-crisis": "late"})
     life = lived(plan, (0, 185)).read(reading(20, 185), now=at(50))
     assert (life.told, life.why()) == ([], {"sbp-crisis": "late"})
     assert life.read(reading(51, 185)).told
     life = lived(plan, (0, 185), (10, 185)).read(reading(5, 120), now=at(30))
     assert life.read(reading(16, 185), now=at(30)).told == []
+
+
+@pytest.mark.parametrize(("late", "told"), [(35, 1), (35.1, 0)], ids=["as long as the rule asks", "longer ago"])
+def test_what_is_fresh_may_have_lasted_before(late: float, told: int) -> None:
+    plan = a_plan(a_rule(persist={"for": "PT15M"}, fresh_for="PT20M"))
+    life = Life(plan).read(reading(0, 185), now=at(late)).read(reading(16, 185), now=at(late))
+    assert len(life.told) == told
 
 
 def test_a_run_that_is_over_when_it_is_complete_is_told_and_over() -> None:
