@@ -85,9 +85,12 @@ def _rule_faults(rule: RuleBody, at: str) -> Iterator[Fault]:
 
 
 def _missing_faults(rule: RuleBody, at: str) -> Iterator[Fault]:
+    """A value or `fresh_for` may stand there, and change nothing: what did not arrive is never fresh (C18)."""
     if rule.kind not in KINDS:
         yield Fault(f"{at}/kind", f"one of {', '.join(KINDS)}")
-    for name in ("value", "confirm", "clear", "persist", "fresh_for"):
+    elif rule.value is not None and rule.value not in KINDS[rule.kind].values:
+        yield Fault(f"{at}/value", f"one of {', '.join(KINDS[rule.kind].values)}")
+    for name in ("confirm", "clear", "persist"):
         if getattr(rule, name) is not None:
             yield Fault(f"{at}/{name}", "it goes with what was measured, and missing_for with what was not")
 

@@ -505,6 +505,7 @@ def test_a_form_that_makes_no_sense_is_refused_where_it_stands(rule: dict[str, A
         (a_rule_of("forecast_above", severity="critical"), "severity", "at most a warning"),
         (a_rule_of("rate_above", clear={"below": {"value": 90, "unit": "kg"}}), "clear", "no longer holds"),
         (a_rule_of("missing_for", kind="mood"), "kind", "one of"),
+        (a_rule_of("missing_for", value="mood"), "value", "one of"),
         (a_rule_of("missing_for", persist={"readings": 2}), "persist", "what was not"),
     ],
 )

@@ -135,7 +135,7 @@ def _shown(alert: Alert) -> str:
     return " ".join(filter(None, (alert.rule, alert.severity, alert.state, alert.outcome)))
 
 
-@pytest.mark.parametrize("scenario", scenarios())
+@pytest.mark.parametrize("scenario", [*scenarios()])
 def test_r50_a_scenario_goes_as_it_ought_to(scenario: dict[str, Any]) -> None:
     start = datetime.fromisoformat(scenario.get("start", "2026-11-22T09:00:00Z"))
     zone = scenario.get("zone", "Europe/Samara")
