@@ -2,7 +2,8 @@
 
 Source: Bluetooth SIG, GATT Specification Supplement, with the services BPS, HRS, GLS, CGMS, WSS, PLXS and HTS; floats
 are those of IEEE 11073-20601. A characteristic begins with flags that say which of its fields follow: a table each.
-Bits and codes that the standard reserves are read past; a length other than the flags say is refused.
+Bits and codes that the standard reserves are read past, as it demands, with whatever a reserved flag may have put at
+the end; any other length than the flags say is refused.
 """
 
 import re
@@ -92,7 +93,7 @@ def read_characteristic(uuid: str, value: bytes) -> tuple[Record, ...]:
     if number == "2AA7":
         return tuple(_sized_record(fields, octets) for octets in _by_size(value))
     said, left = _read(fields, value)
-    if left:
+    if left and not said["flags"] & ~_known_bits(fields):  # what a later standard puts behind a reserved bit
         raise Malformed("value goes on after what its flags say")
     return (Record(value, said),)
 
@@ -134,6 +135,13 @@ def _read(fields: tuple[_Field, ...], value: bytes) -> tuple[dict[str, Any], byt
             read = field.read(octets)
             said[field.name] = Quantity(read, field.unit) if field.unit else read
     return said, octets.left
+
+
+def _known_bits(fields: tuple[_Field, ...]) -> int:
+    known = 0
+    for field in fields:
+        known |= field.on | field.off
+    return known
 
 
 def _by_size(value: bytes) -> Iterator[bytes]:

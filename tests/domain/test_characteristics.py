@@ -545,8 +545,21 @@ def test_the_length_is_what_the_flags_say(uuid: str) -> None:
             if uuid != "2AA7" or length:
                 with pytest.raises(Malformed):
                     read_characteristic(uuid, value[:length])
-        with pytest.raises(Malformed):
-            read_characteristic(uuid, value + b"\0")
+        if uuid == "2AA7" or not flags & RESERVED[uuid]:
+            with pytest.raises(Malformed):
+                read_characteristic(uuid, value + b"\0")
+
+
+RESERVED = {"2A35": 0xE0, "2A37": 0xE0, "2A18": 0xE0, "2A34": 0, "2A9D": 0xF0, "2A5E": 0xE0, "2A5F": 0xE0, "2A1C": 0xF8}
+"""Bits of the flags that the standard keeps for later."""
+
+
+@pytest.mark.parametrize("uuid", [uuid for uuid, bits in RESERVED.items() if bits])
+def test_what_a_later_standard_adds_behind_a_reserved_flag_is_read_past(uuid: str) -> None:
+    for bit in range(8):
+        if RESERVED[uuid] >> bit & 1:
+            (now,), (later,) = (read_characteristic(uuid, zeros(uuid, 1 << bit) + more) for more in (b"", b"\1\2"))
+            assert later.fields == now.fields
 
 
 @pytest.mark.parametrize("flags", [0x00, 0x03, 0xE0, 0xE3])
@@ -698,6 +711,38 @@ def test_r17_whatever_the_octets_nothing_but_a_refusal_is_raised(uuid: str, valu
         return
     assert all("flags" in record.fields for record in records)
     assert b"".join(record.octets for record in records) == value
+
+
+PUBLISHED: list[tuple[str, str, dict[str, Any]]] = [
+    ("2A35", "1E8A00580078000000041114293B3C00012700",
+     {"systolic": "138", "diastolic": "88", "mean": "120", "pulse": "60", "timestamp": (0, 4, 17, 20, 41, 59), "user": 1,
+      "status": ("movement", "cuff-loose", "irregular-pulse", "improper-position")}),
+    ("2A35", "15BDF00B009FF03C001200",
+     {"systolic": "18.9", "diastolic": "11", "mean": "15.9", "status": ("cuff-loose", "pulse-below-range")}),
+    ("2A37", "1F0101320101000201FFFF", {"rate": "257", "energy": "306", "rr-intervals": (1, 258, 65535)}),
+    ("2A18", "1B0100E307021B0B0A1EFBFF1E00120501",
+     {"sequence": 1, "time-offset": -5, "glucose": "30", "sample-type": "capillary-plasma", "sample-location": "finger",
+      "status": ("battery-low", "sample-insufficient", "sensor-too-cold")}),
+    ("2A34", "FF0000B303640004123C0032047BD059F1",
+     {"carbohydrate": "dinner", "meal": "casual", "tester": "professional", "health": "minor-issues",
+      "exercise-duration": "60", "medication": "long-acting-insulin", "hba1c": "34.5"}),
+    ("2AA7", "0FE3D2E405000214FF02F0E5F38E3F",
+     {"glucose": "12.34", "time-offset": 5, "trend": "0.2", "quality": "99.7", "status": ("battery-low",), "crc": True,
+      "calibration-status": ("calibration-recommended", "sensor-too-hot")}),
+    ("2AA7", "08000C100600586F", {"glucose": "120", "crc": False}),
+    ("2A9D", "01543D", {"weight": "157"}),
+    ("2A1C", "06B00E00FEDC070C050B321B04",
+     {"temperature": "37.6", "timestamp": (2012, 12, 5, 11, 50, 27), "site": "finger"}),
+]  # fmt: skip
+"""What the tests of two public libraries (Nordic Semiconductor's for Android, bluetooth-sig for Python) expect: facts."""
+
+
+@pytest.mark.parametrize(("uuid", "octets", "expected"), PUBLISHED, ids=[f"{one[0]} {one[1]}" for one in PUBLISHED])
+def test_f1_others_read_the_same(uuid: str, octets: str, expected: dict[str, Any]) -> None:
+    (record,) = read_characteristic(uuid, bytes.fromhex(octets))
+    for name, value in expected.items():
+        said = record.fields[name]
+        assert (said.value == Decimal(value)) if isinstance(said, Quantity) else (said == value), name
 
 
 def in_their_words(uuid: str, octets: str) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def test_r14_nothing_that_arrives_after_a_gateway_was_revoked() -> None:
 # who held it
 
 
-def test_the_holder_is_who_held_it_when_it_was_measured() -> None:
+def test_p7_f4_the_holder_is_who_held_it_when_it_was_measured() -> None:
     handed_over = NOW - DAY
     device = a_device(
         assignments=(an_assignment(to_at=handed_over), an_assignment(id="a-2", subject=OTHER, from_at=handed_over))
@@ -152,7 +152,7 @@ def test_c26_even_with_one_of_its_people_enrolled_a_guest_may_have_used_it() -> 
         held(device=a_device(assignments=(an_assignment(slot=1),)))
 
 
-def test_two_holders_of_one_device_are_ambiguous() -> None:
+def test_p7_f4_two_holders_of_one_device_are_ambiguous() -> None:
     device = a_device(assignments=(an_assignment(), an_assignment(id="a-2", subject=OTHER)))
     with pytest.raises(AmbiguousHolder):
         held(device=device)
@@ -395,7 +395,7 @@ def test_a_status_that_shows_local_time_says_nothing_of_times_with_an_offset() -
 # consent
 
 
-def test_p5_consent_covers_what_was_measured_from_then_on() -> None:
+def test_p5_f5_consent_covers_what_was_measured_from_then_on() -> None:
     given_at = NOW - DAY
     subjects = (a_subject(consent=Consent(given_at)),)
     assert held(subjects=subjects, measured_at=at(given_at)).subject.id == SUBJECT

@@ -53,7 +53,7 @@ MAPPING = json.loads((CATALOGUE / "devices" / "withings.json").read_bytes())["ma
     ],
     ids=["class", "name", "kind", "field", "expression", "kinds"],
 )
-def test_a_fault_is_told_with_file_path_and_reason(
+def test_f20_a_fault_is_told_with_file_path_and_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any], line: str
 ) -> None:
     (tmp_path / "devices").mkdir()
