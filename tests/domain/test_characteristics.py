@@ -715,7 +715,8 @@ def test_r17_whatever_the_octets_nothing_but_a_refusal_is_raised(uuid: str, valu
 
 PUBLISHED: list[tuple[str, str, dict[str, Any]]] = [
     ("2A35", "1E8A00580078000000041114293B3C00012700",
-     {"systolic": "138", "diastolic": "88", "mean": "120", "pulse": "60", "timestamp": (0, 4, 17, 20, 41, 59), "user": 1,
+     {"systolic": "138", "diastolic": "88", "mean": "120", "pulse": "60", "user": 1,
+      "timestamp": (0, 4, 17, 20, 41, 59),
       "status": ("movement", "cuff-loose", "irregular-pulse", "improper-position")}),
     ("2A35", "15BDF00B009FF03C001200",
      {"systolic": "18.9", "diastolic": "11", "mean": "15.9", "status": ("cuff-loose", "pulse-below-range")}),
@@ -734,7 +735,7 @@ PUBLISHED: list[tuple[str, str, dict[str, Any]]] = [
     ("2A1C", "06B00E00FEDC070C050B321B04",
      {"temperature": "37.6", "timestamp": (2012, 12, 5, 11, 50, 27), "site": "finger"}),
 ]  # fmt: skip
-"""What the tests of two public libraries (Nordic Semiconductor's for Android, bluetooth-sig for Python) expect: facts."""
+"""What the tests of two public libraries expect (Nordic Semiconductor's for Android, bluetooth-sig for Python)."""
 
 
 @pytest.mark.parametrize(("uuid", "octets", "expected"), PUBLISHED, ids=[f"{one[0]} {one[1]}" for one in PUBLISHED])
