@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import stages, start
+from bench import past, stages, start
 
 OUTPUT = Path("build/bench.json")
 
@@ -48,6 +48,7 @@ def measured() -> list[Figure]:
         Figure("ingest_naive_over_ours", "naive pipeline / ingest", ingest.ratio or 0.0, 30, at_least=True),
         Figure("evaluate_us", "evaluate, CPU µs a reading", stages.evaluate_cost().us, 15),
         Figure("step_per_second", "step function, readings a second", stages.steps_per_second(), 45_000, at_least=True),
+        Figure("dry_run_90d_cgm_s", "dry run over 90 days of CGM, CPU s", past.dry_run_seconds(), 2),
         Figure("export_us", "export, CPU µs a reading, without the POST", stages.export_cost().us, 20),
         Figure("init_ms_max", "start of the slowest function, CPU ms", slowest, 550),
         Figure("init_typical_over_ours", "typical start / ours", ratio, 1.3, at_least=True),

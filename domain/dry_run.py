@@ -50,20 +50,26 @@ class DryRun:
         return sum(one.alert.outcome != "not-confirmed" for one in self.episodes)
 
 
-def dry_run(observations: Iterable[Observation], plan: Plan, *, night: Hours, until: datetime) -> DryRun:
-    """Judge the past under `plan`; `night` says which hours count as such."""
-    prompt = sorted((_prompt(one) for one in observations), key=lambda one: (one.measured_at, one.id))
+def as_if_prompt(observations: Iterable[Observation]) -> list[Observation]:
+    """The past as a dry run takes it: each reading arrived when it was measured."""
+    return sorted(
+        (
+            one if one.received_at == one.measured_at else replace(one, received_at=one.measured_at)
+            for one in observations
+        ),
+        key=lambda one: (one.measured_at, one.id),
+    )
+
+
+def dry_run(past: Sequence[Observation], plan: Plan, *, night: Hours, until: datetime) -> DryRun:
+    """Judge the `past` (`as_if_prompt`) under `plan`; `night` says which hours count as such."""
     versions: dict[str, list[tuple[datetime, Alert]]] = {}
-    for turn in retrace(prompt, lambda _: plan, until=until):
+    for turn in retrace(past, lambda _: plan, until=until):
         for alert in turn.alerts:
             versions.setdefault(alert.id, []).append((turn.now, alert))
     wanted = {name for of_one in versions.values() for name in of_one[-1][1].observations}
-    readings = {one.id: one for one in prompt if one.id in wanted}
+    readings = {one.id: one for one in past if one.id in wanted}
     return DryRun(tuple(_would_be(of_one, readings, plan, night, until) for of_one in versions.values()))
-
-
-def _prompt(one: Observation) -> Observation:
-    return one if one.received_at == one.measured_at else replace(one, received_at=one.measured_at)
 
 
 def _would_be(

@@ -10,7 +10,7 @@ from domain.alert import Alert
 from domain.care_plan import Plan, PlanVersion, Programme, plan_for, plan_of, try_plan
 from domain.codes import KINDS
 from domain.decisions import Judged, judged
-from domain.dry_run import NIGHT, DryRun, dry_run
+from domain.dry_run import NIGHT, DryRun, as_if_prompt, dry_run
 from domain.enrolment import Subject
 from domain.observation import Observation
 from domain.plan_language import DryRunBody
@@ -157,7 +157,7 @@ def compare(
     current = plan_for(subject, versions, programmes, now)
     used = {kind for plan in (tried, current) if plan is not None for kind in plan.rules}
     used |= {rule.kind for plan in (tried, current) if plan is not None for rule in plan.missing}
-    found = [
+    found = as_if_prompt(
         one
         for one in past.between(
             subject.organisation,
@@ -168,11 +168,11 @@ def compare(
             kinds=[kind for kind in KINDS if kind in used],
         )
         if subject.consent is not None and subject.consent.covers(one.measured_at)
-    ]
+    )
     night = own.quiet_hours or NIGHT
     nothing = DryRun(())
     return Compared(
-        from_at=min((one.measured_at for one in found), default=from_at),
+        from_at=found[0].measured_at if found else from_at,
         readings=len(found),
         tried=dry_run(found, tried, night=night, until=now),
         current=nothing if current is None else dry_run(found, current, night=night, until=now),

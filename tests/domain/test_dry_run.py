@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.care_plan import Plan, parse_plan, plan_of
-from domain.dry_run import NIGHT, DryRun, dry_run
+from domain.dry_run import NIGHT, DryRun, as_if_prompt, dry_run
 from domain.observation import Observation
 from tests.builders import a_care_plan, a_rule, an_observation
 
@@ -34,7 +34,7 @@ def reading(hour: float, systolic: int, **changes: Any) -> Observation:
 
 
 def run(plan: Plan, *readings: Observation) -> DryRun:
-    return dry_run(readings, plan, night=NIGHT, until=NOON + 48 * HOUR)
+    return dry_run(as_if_prompt(readings), plan, night=NIGHT, until=NOON + 48 * HOUR)
 
 
 def told(found: DryRun) -> list[tuple[float, str, tuple[str, ...]]]:
@@ -64,7 +64,7 @@ def test_f6_an_alert_at_night_is_counted_as_such() -> None:
 def test_the_night_is_what_the_plan_says(hours: str, at: int, night: bool) -> None:
     begins, _, ends = hours.partition("-")
     quiet = NIGHT.model_validate({"from": begins, "to": ends})
-    found = dry_run([reading(at - 12, 190)], a_plan(), night=quiet, until=NOON + 48 * HOUR)
+    found = dry_run(as_if_prompt([reading(at - 12, 190)]), a_plan(), night=quiet, until=NOON + 48 * HOUR)
     assert found.at_night == night
 
 
