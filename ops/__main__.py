@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import catalogue, organisation
+from ops import alert_load, catalogue, organisation
 from ops.errors import OperatorError
 
 
@@ -16,6 +16,7 @@ def main(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(required=True, metavar="what")
     organisation.add_parser(commands)
     catalogue.add_parser(commands)
+    alert_load.add_parser(commands)
     chosen = parser.parse_args(arguments)
     try:
         print(json.dumps(chosen.run(chosen), indent=2, ensure_ascii=False))

@@ -13,6 +13,7 @@ from adapters.registry import Registry
 from domain.enrolment import Organisation
 from domain.errors import LostRace
 from ops.errors import OperatorError
+from ops.stack import outputs
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,31}")
 SCOPES = ("enrol", "care-plan", "read", "acknowledge", "endpoints")
@@ -59,13 +60,8 @@ class Credentials:
 
 
 def stack_outputs(stack: str) -> StackOutputs:
-    """The outputs of the deployed stack named `stack`. Raises OrganisationError when there is none."""
-    cloudformation = client("cloudformation")
-    try:
-        (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-    except cloudformation.exceptions.ClientError:
-        raise OrganisationError(f"There is no stack {stack} here: name a deployed one with --stack.") from None
-    return StackOutputs.of({one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])})
+    """The outputs of the deployed stack named `stack`. Raises StackError, OrganisationError."""
+    return StackOutputs.of(outputs(stack))
 
 
 def add_organisation(
