@@ -3,6 +3,7 @@
 import json
 import re
 from itertools import product
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -43,6 +44,103 @@ def test_rules_with_one_id_are_one_rule_in_every_programme() -> None:
         document = json.loads((CATALOGUE / "programmes" / f"{name}.json").read_text(encoding="utf-8"))
         for rule in document["rules"]:
             assert seen.setdefault(rule["id"], rule) == rule
+
+
+Limit: TypeAlias = tuple[str, str, str, str, float]
+"""`(kind, value, severity, form, bound)`."""
+
+PRESSURE: list[Limit] = [
+    ("blood-pressure", "systolic", "critical", "at_or_above", 180),
+    ("blood-pressure", "diastolic", "critical", "at_or_above", 120),
+]
+LOW_PRESSURE_AND_PULSE: list[Limit] = [
+    ("blood-pressure", "systolic", "critical", "below", 90),
+    ("blood-pressure", "pulse", "critical", "above", 130),
+    ("blood-pressure", "pulse", "critical", "below", 40),
+    ("blood-pressure", "pulse", "warning", "above", 100),
+    ("blood-pressure", "pulse", "warning", "below", 50),
+]
+HOME_MEAN: list[Limit] = [
+    ("blood-pressure", "systolic", "warning", "at_or_above", 135),
+    ("blood-pressure", "diastolic", "warning", "at_or_above", 85),
+]
+
+
+def glucose(kind: str) -> list[Limit]:
+    return [
+        (kind, "glucose", "warning", "below", 3.9),
+        (kind, "glucose", "warning", "above", 10.0),
+        (kind, "glucose", "critical", "below", 3.0),
+        (kind, "glucose", "critical", "above", 13.9),
+    ]
+
+
+CLINICAL: dict[str, list[Limit]] = {
+    "hypertension": PRESSURE + LOW_PRESSURE_AND_PULSE + HOME_MEAN,
+    "diabetes-type-1": glucose("glucose") + glucose("cgm"),
+    "diabetes-type-2": glucose("glucose"),
+    "cgm": glucose("cgm"),
+    "pregnancy": [
+        ("blood-pressure", "systolic", "critical", "at_or_above", 155),
+        ("blood-pressure", "diastolic", "critical", "at_or_above", 105),
+        ("fetal-heart-rate", "rate", "critical", "below", 100),
+        *LOW_PRESSURE_AND_PULSE,
+        *HOME_MEAN,
+        *glucose("glucose"),
+    ],
+    "heart-failure": [
+        *PRESSURE,
+        *LOW_PRESSURE_AND_PULSE,
+        ("heart-rate", "rate", "warning", "above", 100),
+        ("heart-rate", "rate", "warning", "below", 50),
+        ("heart-rate", "rate", "critical", "above", 130),
+        ("heart-rate", "rate", "critical", "below", 40),
+        ("oxygen-saturation", "saturation", "warning", "below", 95),
+        ("oxygen-saturation", "saturation", "critical", "below", 92),
+        ("weight", "weight", "warning", "change_above", 2),
+    ],
+}
+"""The bounds of the clinical content that each template has to have."""
+
+
+def rules_of(name: str) -> list[dict[str, Any]]:
+    document = json.loads((CATALOGUE / "programmes" / f"{name}.json").read_text(encoding="utf-8"))
+    return list(document["rules"])
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_programme_has_every_bound_of_the_clinical_content_and_no_other(name: str) -> None:
+    found = [
+        (rule["kind"], rule["value"], rule["severity"], form, bound["value"])
+        for rule in rules_of(name)
+        for form, bound in rule["when"].items()
+        if "value" in bound
+    ]
+    assert sorted(found) == sorted(CLINICAL[name])
+
+
+def test_the_bounds_that_are_no_single_number() -> None:
+    fetal = next(rule for rule in rules_of("pregnancy") if rule["id"] == "fetal-rate-outside")
+    assert (fetal["when"], fetal["persist"]) == (
+        {"outside": {"low": 110, "high": 160, "unit": "/min"}},
+        {"for": "PT10M"},
+    )
+    weight = next(rule for rule in rules_of("heart-failure") if rule["id"] == "weight-off-baseline")
+    assert weight["when"] == {"deviates": {"mad": 4, "over": "P21D"}}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_critical_pressure_is_asked_for_again_and_what_cannot_wait_is_not(name: str) -> None:
+    for rule in rules_of(name):
+        asked = rule.get("confirm", {}).get("ask_again", False)
+        assert asked == (rule["severity"] == "critical" and rule["kind"] not in ("glucose", "cgm", "fetal-heart-rate"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_c14_a_sensor_that_measures_by_itself_has_to_persist(name: str) -> None:
+    for rule in rules_of(name):
+        if rule["kind"] in ("cgm", "fetal-heart-rate"):
+            assert set(rule["persist"]) == {"for"}
 
 
 def test_both_languages_say_everything() -> None:
