@@ -6,15 +6,21 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from adapters.dynamodb import Item, encode_item
 from adapters.observations import row_key, to_item
 from adapters.registry import device_key, serial_key, subject_key
+from adapters.sealing import archive_key, seal
 from domain.identity import identify
 from domain.observation import Observation
 from domain.profile import DeviceProfile
 
 ORGANISATION = "clinic-a"
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+ARCHIVE_KEY = bytes(32)
+"""What the key service makes of the organisation's wrapped key."""
+
 ENROLLED_AT = NOW - timedelta(days=20)
 
 
@@ -28,7 +34,8 @@ def serial(number: int) -> str:
 
 def enrolled(patients: int) -> list[Item]:
     """The rows of the registry for so many patients."""
-    rows: list[Item] = []
+    pk, sk = archive_key(ORGANISATION)
+    rows: list[Item] = [{"pk": pk, "sk": sk, "wrapped": base64.b64encode(b"wrapped").decode()}]
     for number in range(patients):
         pk, sk = serial_key(serial(number))
         rows.append({"pk": pk, "sk": sk, "organisation": ORGANISATION})
@@ -39,8 +46,15 @@ def enrolled(patients: int) -> list[Item]:
         pk, sk = subject_key(ORGANISATION, subject(number))
         consent = {"given_at": ENROLLED_AT.isoformat(), "withdrawn_at": None}
         facts = {"id": subject(number), "organisation": ORGANISATION, "time_zone": "Europe/Samara", "language": "ru"}
-        rows.append({"pk": pk, "sk": sk, "programmes": ["hypertension"], "consent": consent, "version": 1, **facts})
+        more = {"programmes": ["hypertension"], "consent": consent, "data_key": _data_key(f"k-{number}")}
+        rows.append({"pk": pk, "sk": sk, "version": 1, **facts, **more})
     return rows
+
+
+def _data_key(identifier: str) -> dict[str, str]:
+    """A subject's key, wrapped by the organisation's."""
+    wrapped = seal(AESGCM(ARCHIVE_KEY), bytes(32), f"{ORGANISATION}#{identifier}")
+    return {"id": identifier, "wrapped": base64.b64encode(wrapped).decode()}
 
 
 def messages(count: int) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The deployed handlers over a stubbed cloud: what a reading costs in CPU and in calls."""
 
 import os
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ os.environ |= {  # before any handler is imported, as infra/function.py gives th
     "PMA_DECISIONS_TABLE": "decisions",
     "PMA_DECISION_DAYS": "90",
     "PMA_ARCHIVE_STREAM": "archive",
+    "PMA_ARCHIVE_KEY": "alias/archive",
     "PMA_BACKLOG_QUEUE": "https://sqs.eu-central-1.amazonaws.com/000000000000/backlog",
     "PMA_OBSERVATION_DAYS": "400",
     "PMA_QUARANTINE_DAYS": "90",
@@ -79,6 +81,7 @@ def _cloud() -> Cloud:
             "PutRecord": lambda _: {"RecordId": "1", "Encrypted": True},
             "GetItem": lambda _: {"Item": encode_item({"pk": "x", "sk": "device", "subject": "S-0001"})},
             "PutItem": lambda _: {},
+            "Decrypt": lambda _: {"Plaintext": b64encode(cases.ARCHIVE_KEY).decode()},
         }
     )
 
@@ -87,7 +90,7 @@ def _cloud() -> Cloud:
 def _deployed() -> Iterator[Cloud]:
     """The handlers' clients answered by a stubbed cloud, their clock the cases' and their log lines set aside."""
     cloud = _cloud()
-    for service in ("dynamodb", "firehose", "sqs"):
+    for service in ("dynamodb", "firehose", "sqs", "kms"):
         cloud.attach(aws.client(service))
     clocks = ingest.clock, evaluate.clock
     ingest.clock = evaluate.clock = lambda: cases.NOW
