@@ -111,6 +111,17 @@ def _ingest(records: list[dict[str, Any]], batch: int) -> None:
             raise RuntimeError("a reading of the bench was not ingested: its figures would mean nothing")
 
 
+def once() -> int:
+    """Each handler on a batch, unmeasured, and the calls that came of it: that the bench still fits the stages."""
+    profile = catalogue.profiles()["tonometer"]
+    with _deployed() as cloud:
+        _ingest(cases.messages(DEPLOYED_BATCH), DEPLOYED_BATCH)
+        event = cases.stream([cases.observation(number, profile) for number in range(BATCH)])
+        if evaluate.handle(event, Context())["batchItemFailures"]:
+            raise RuntimeError("a reading of the bench was not evaluated: its figures would mean nothing")
+        return cloud.calls.total()
+
+
 def ingest_cost() -> tuple[Measured, int, int]:
     """CPU of a reading beside the naive pipeline's; SDK calls for 100 readings in one batch, and as deployed."""
     with _deployed() as cloud:
