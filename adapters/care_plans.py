@@ -4,11 +4,13 @@ The item `plan` holds the newest versions together, so that one read settles whi
 item of its own that nothing overwrites.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from adapters.cursor import read_cursor, write_cursor
 from adapters.dynamodb import Item, batch_get, encode_item, query, transact
 from adapters.registry import plan_key, plan_version_key
 from domain.care_plan import PlanVersion
@@ -16,6 +18,15 @@ from domain.care_plan import PlanVersion
 Who: TypeAlias = tuple[str, str]
 
 _AT_HAND = 4
+_VERSION = re.compile(r"[1-9]\d{0,8}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPage:
+    """Versions of a care plan, newest first. `next` is an opaque cursor, None at the end."""
+
+    items: list[PlanVersion]
+    next: str | None
 
 
 def to_versions(item: Mapping[str, Any]) -> tuple[PlanVersion, ...]:
@@ -78,6 +89,17 @@ class CarePlans:
                 ExpressionAttributeValues={":pk": {"S": pk}, ":plan": {"S": sk.partition("#")[0] + "#"}},
             )
         ]
+
+    def newest_first(
+        self, organisation: str, subject: str, *, cursor: str | None = None, limit: int = 100
+    ) -> VersionPage:
+        """A page of the versions there ever were. Raises InvalidRequest for a cursor that is none."""
+        before = read_cursor(cursor, _VERSION)
+        versions = [
+            one for one in reversed(self.versions(organisation, subject)) if before is None or one.version < int(before)
+        ]
+        more = len(versions) > limit
+        return VersionPage(versions[:limit], write_cursor(str(versions[limit - 1].version)) if more else None)
 
     def put(self, organisation: str, subject: str, one: PlanVersion) -> None:
         """Write the version that follows the newest. Raises LostRace when `one` does not follow it (any more).

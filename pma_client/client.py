@@ -22,8 +22,10 @@ from pma_client.models import (
     Claim,
     Consent,
     Contact,
+    Decided,
     Delivery,
     Device,
+    DryRun,
     Endpoint,
     Observation,
     QuarantineCount,
@@ -158,6 +160,11 @@ class Client:
         """The newest version."""
         return self._get(CarePlan, f"/v1/subjects/{_part(subject)}/care-plan")
 
+    def try_care_plan(self, subject: str, plan: Mapping[str, Any], *, days: int = 30) -> DryRun:
+        """What `plan` would have made of the last `days`; it may be without author and time, and nothing is kept."""
+        path = f"/v1/subjects/{_part(subject)}/care-plan/dry-run"
+        return DryRun.model_validate(self._call("POST", path, {"plan": plan, "days": days}))
+
     def care_plan_versions(self, subject: str) -> Iterator[CarePlan]:
         """Every version, the newest first."""
         return self._pages(CarePlan, f"/v1/subjects/{_part(subject)}/care-plan/versions", {})
@@ -272,6 +279,22 @@ class Client:
     def alerts(self, subject: str) -> Iterator[Alert]:
         """The newest first."""
         return self._pages(Alert, f"/v1/subjects/{_part(subject)}/alerts", {})
+
+    def decisions(
+        self,
+        subject: str,
+        *,
+        kind: str | None = None,
+        from_at: datetime | None = None,
+        to_at: datetime | None = None,
+    ) -> Iterator[Decided]:
+        """Why each reading did or did not alarm, the newest first."""
+        query = {
+            "kind": kind,
+            "from": None if from_at is None else from_at.isoformat(),
+            "to": None if to_at is None else to_at.isoformat(),
+        }
+        return self._pages(Decided, f"/v1/subjects/{_part(subject)}/decisions", query)
 
     # What is set aside, and what is recalled
 

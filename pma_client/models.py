@@ -130,6 +130,63 @@ class Alert(Model):
     snoozed_until: datetime | None = None
 
 
+class Decision(Model):
+    """What one rule made of a reading; `why` says why nobody was told, None when somebody was."""
+
+    rule: str | None
+    plan_version: str | None
+    before: Literal["idle", "confirming", "active", "clearing"]
+    after: Literal["idle", "confirming", "active", "clearing"]
+    why: str | None
+
+
+class Decided(Model):
+    """Why a reading did or did not alarm, as it was `kept` then, or else as it is computed again by the same engine."""
+
+    observation: str
+    kind: str
+    measured_at: datetime
+    judged_at: datetime
+    engine: int
+    kept: bool
+    rules: tuple[Decision, ...]
+
+
+class Load(Model):
+    """How many alerts a plan makes of the past."""
+
+    alerts: int
+    at_night: int
+    needing_a_human: int
+
+
+class Telling(Model):
+    at: datetime
+    to: tuple[str, ...]
+    what: str
+
+
+class TriedEpisode(Model):
+    """An alert that would have been, with the readings that would have fired it."""
+
+    rule: str
+    severity: Literal["info", "warning", "critical"]
+    outcome: str | None
+    raised_at: datetime
+    resolved_at: datetime | None
+    at_night: bool
+    readings: tuple[Mapping[str, Any], ...]
+    told: tuple[Telling, ...]
+
+
+class DryRun(Load):
+    """What a care plan would have made of the last days, beside what the `current` one makes of them."""
+
+    readings: int
+    current: Load
+    episodes: tuple[TriedEpisode, ...]
+
+
 class Quarantined(Model):
     """A reading that was set aside; `payload` are its bytes, None where none may be kept (no-consent)."""
 

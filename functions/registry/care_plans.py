@@ -12,12 +12,14 @@ from domain.plan_language import CarePlanBody, DryRunBody
 from functions.registry import retrospect, service
 from functions.registry.access import Routes
 from functions.registry.answers import answer, page
+from functions.registry.operation import PAGED
 from functions.registry.wiring import clock, wired
 
 routes = Routes()
 
 _MOST_EPISODES = 1000
-"""An answer of Lambda holds at most 6 MB."""
+_MOST_VERSIONS = 50
+"""An answer of Lambda holds at most 6 MB, and a plan may have 64 KB."""
 
 
 def _shown(plan: PlanVersion) -> CarePlanShown:
@@ -59,12 +61,15 @@ def get_care_plan(subject: str) -> Response[str]:
     return answer(_shown(plan), version=plan.version)
 
 
-@routes.serve("GET", "/v1/subjects/<subject>/care-plan/versions", scope="care-plan", gives=Page[CarePlanShown])
+@routes.serve(
+    "GET", "/v1/subjects/<subject>/care-plan/versions", scope="care-plan", gives=Page[CarePlanShown], asks=PAGED
+)
 def get_versions(subject: str) -> Response[str]:
     """Every version, the newest first."""
     service.enrolled_subject(routes.organisation, subject, registry=wired().registry)
-    versions = wired().plans.versions(routes.organisation, subject)
-    return page([_shown(one) for one in reversed(versions)], None)
+    limit = min(routes.limit(), _MOST_VERSIONS)
+    asked = wired().plans.newest_first(routes.organisation, subject, cursor=routes.text("cursor"), limit=limit)
+    return page([_shown(one) for one in asked.items], asked.next)
 
 
 @routes.serve(

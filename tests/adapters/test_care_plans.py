@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from adapters.care_plans import CarePlans
 from domain.care_plan import PlanVersion
-from domain.errors import LostRace
+from domain.errors import InvalidRequest, LostRace
 from tests.builders import NOW, ORGANISATION, SUBJECT, a_plan_version
 from tests.in_process import REGION, make_tables
 
@@ -60,3 +60,16 @@ def test_r86_only_the_version_that_follows_is_written(plans: CarePlans, number: 
     with pytest.raises(LostRace):
         plans.put(*WHO, a_version(number, author="doc-late"))
     assert plans.versions(*WHO) == [a_version(1), a_version(2)]
+
+
+def test_versions_come_newest_first_and_page_by_page(plans: CarePlans) -> None:
+    for number in range(1, 6):
+        plans.put(*WHO, a_version(number))
+    seen, cursor = [], None
+    for _ in range(3):
+        page = plans.newest_first(*WHO, cursor=cursor, limit=2)
+        seen += [one.version for one in page.items]
+        cursor = page.next
+    assert (seen, cursor) == ([5, 4, 3, 2, 1], None)
+    with pytest.raises(InvalidRequest):
+        plans.newest_first(*WHO, cursor="x")

@@ -153,6 +153,24 @@ def test_f1_f2_f7_f8_f12_p4_a_reading_becomes_an_observation_an_alert_two_notifi
     assert cloud.mis.counts()["gaps"] == 0
 
 
+def test_f6_f7_every_reading_has_its_why_and_a_plan_is_tried_on_the_past(
+    cloud: Cloud, api: Client, patient: Enrolled
+) -> None:
+    with connected(cloud, patient.serial) as device:
+        device.publish(message(pressure(121, 79, ago=timedelta(minutes=9)), pressure(191, 104)))
+    eventually(lambda: list(api.alerts(patient.subject)))
+    normal, crisis = sorted(stored(api, patient), key=systolic)
+    decided = {one.observation: one for one in api.decisions(patient.subject)}
+    assert (decided[normal.id].kept, decided[crisis.id].kept) == (False, True)
+    assert {one.why for one in decided[normal.id].rules} == {"within-limits"}
+    (told,) = (one for one in decided[crisis.id].rules if one.rule == "systolic-crisis")
+    assert (told.before, told.after, told.why) == ("idle", "confirming", None)
+    limit = {"at_or_above": {"value": 200, "unit": "mm[Hg]"}}
+    rule = {"id": "high", "kind": "blood-pressure", "value": "systolic", "severity": "critical", "when": limit}
+    tried = api.try_care_plan(patient.subject, {"rules": [rule]}, days=1)
+    assert (tried.readings, tried.alerts, tried.current.alerts) == (2, 0, 1)
+
+
 def test_f13_r5_r8_the_same_message_three_times_changes_nothing(
     cloud: Cloud, api: Client, doctors: Heard, patient: Enrolled
 ) -> None:

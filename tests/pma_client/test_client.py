@@ -112,6 +112,18 @@ def test_lists_are_read_page_by_page(pma: Client) -> None:
     assert found[0].payload == b"\xff"
 
 
+def test_a_plan_is_tried_and_every_reading_has_its_why(pma: Client) -> None:
+    a_subject(pma)
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    crisis = an_observation(measured_at=at, device_time=at, received_at=at, values={"systolic": Decimal(190)})
+    wired().observations.put([(Identity(crisis.organisation, crisis.subject, crisis.kind, at, crisis.id), crisis)])
+    found = pma.try_care_plan("S-7F3A", PLAN, days=7)
+    assert (found.alerts, found.readings, found.current.alerts) == (len(found.episodes), 1, 1)
+    (decided,) = pma.decisions("S-7F3A", kind="blood-pressure", from_at=at, to_at=at + timedelta(minutes=1))
+    assert (decided.observation, decided.kept) == (crisis.id, False)
+    assert {one.rule for one in decided.rules} >= {"systolic-crisis", "systolic-low"}
+
+
 def test_problems_are_errors_with_their_fields(running: InProcess, pma: Client) -> None:
     with pytest.raises(Invalid) as invalid:
         a_subject(pma, language="de")
