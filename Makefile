@@ -95,7 +95,9 @@ mutate: $(SETUP) ## the engine changed in every way, one at a time: which change
 	@$(BIN)/mutmut export-cicd-stats
 	@$(PY) -c 'import json; s = json.load(open("mutants/mutmut-cicd-stats.json")); print(f"killed {s[\"killed\"]} of {s[\"total\"]}, survived {s[\"survived\"]}: see mutmut results")'
 
-.PHONY: docs
+.PHONY: charts docs
+charts: $(VENV) ## the charts of docs/alerts.md, from what the engine does
+	@$(PY) -m ops.alert_charts
 docs: $(VENV) ## docs/openapi.json and its page, from what the API's routes promise
 	@$(PY) -m ops.openapi
 
