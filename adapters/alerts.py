@@ -6,6 +6,9 @@
 | `{org}#{subject}` | `alert#{alert id}` | the newest version of an alert |
 | `{org}#{subject}` | `outbox#{alert id}#{alert version}` | whom to tell of a version, and who has been (`told`) |
 
+An index `by-id` finds an alert by its own id (`queue` = `{org}#open` or `{org}#over`, `id`), and all open ones of an
+organisation.
+
 The three are written in one transaction or not at all, so no alert is without its notification (R52), and with them
 what was decided (adapters/decisions.py).
 """
@@ -24,6 +27,7 @@ from adapters.registry import plan_key, subject_key, to_subject
 from domain.alert import Acknowledged, Alert, Monitored, State, dump, load
 from domain.decisions import Judged
 from domain.notification import Notice
+from domain.plan_language import RANK
 
 Key: TypeAlias = tuple[str, str]
 Who: TypeAlias = tuple[str, str]
@@ -59,6 +63,7 @@ def to_item(alert: Alert) -> Item:
     return {
         "pk": pk,
         "sk": sk,
+        "queue": _queue(alert.organisation, is_open=alert.state != "resolved"),
         "id": alert.id,
         "version": alert.version,
         "organisation": alert.organisation,
@@ -87,6 +92,10 @@ def to_item(alert: Alert) -> Item:
         "snoozed_until": alert.snoozed_until,
         "resolved_by": alert.resolved_by,
     }
+
+
+def _queue(organisation: str, *, is_open: bool) -> str:
+    return f"{organisation}#{'open' if is_open else 'over'}"
 
 
 def to_alert(item: Mapping[str, Any]) -> Alert:
@@ -297,6 +306,59 @@ class Alerts:
         ]
         wanted.sort(key=_place, reverse=True)
         return Page(wanted[:limit], write_cursor(_place(wanted[limit - 1])) if len(wanted) > limit else None)
+
+
+@dataclass(frozen=True)
+class DutyQueue:
+    """Alerts by their own id, and those that are open, as the duty centre works through them."""
+
+    client: Any
+    table: str
+
+    def find(self, organisation: str, alert: str) -> Alert | None:
+        """The newest version. One that was raised this very moment may not be found yet."""
+        for is_open in (True, False):
+            for item in self._named(organisation, is_open=is_open, id_=alert):
+                key = item["pk"], item["sk"]
+                return Alerts(self.client, self.table).get([key]).get(key)
+        return None
+
+    def open(
+        self, organisation: str, *, severity: str | None = None, cursor: str | None = None, limit: int = 100
+    ) -> Page:
+        """A page of the open alerts, the most severe first, of these the oldest. Raises InvalidRequest."""
+        after = read_cursor(cursor, _TURN)
+        turns = {_turn(item): (item["pk"], item["sk"]) for item in self._named(organisation, is_open=True)}
+        wanted = sorted(
+            turn
+            for turn in turns
+            if (severity is None or turn.startswith(f"{_LAST - RANK[severity]}#")) and (after is None or after < turn)
+        )
+        page = wanted[:limit]
+        found = Alerts(self.client, self.table).get([turns[turn] for turn in page])
+        alerts = [found[turns[turn]] for turn in page if turns[turn] in found]
+        following = write_cursor(page[-1]) if len(wanted) > limit else None
+        return Page([one for one in alerts if one.state != "resolved"], following)
+
+    def _named(self, organisation: str, *, is_open: bool, id_: str | None = None) -> Iterable[Item]:
+        named = {} if id_ is None else {":id": {"S": id_}}
+        return query(
+            self.client,
+            TableName=self.table,
+            IndexName="by-id",
+            KeyConditionExpression="queue = :queue" + (" AND id = :id" if named else ""),
+            ExpressionAttributeValues={":queue": {"S": _queue(organisation, is_open=is_open)}, **named},
+        )
+
+
+_LAST = max(RANK.values())
+_TURN = re.compile(r"\d#\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00#[\w-]+", re.ASCII)
+
+
+def _turn(item: Item) -> str:
+    """Where an open alert stands in the queue: by severity, then by when it was raised."""
+    raised_at = datetime.fromisoformat(item["raised_at"]).astimezone(UTC).isoformat(timespec="microseconds")
+    return f"{_LAST - RANK[item['severity']]}#{raised_at}#{item['id']}"
 
 
 def _place(alert: Alert) -> str:

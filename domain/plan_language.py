@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from domain.pseudonym import in_token
-from domain.request import Body, Moment, described
+from domain.request import Body, Moment, described, names_nobody
 
 Severity = Literal["info", "warning", "critical"]
 Role = Literal["patient", "doctor", "duty", "head"]
@@ -326,6 +326,33 @@ class DryRunBody(Body):
 
     plan: TriedPlan
     days: Annotated[int, Field(ge=1, le=400)] = 30
+
+
+Reason = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(names_nobody)]
+
+
+class _Attending(Body):
+    """`version` is that of the alert as the actor saw it (R57)."""
+
+    version: Annotated[int, Field(ge=1, le=999_999_999)]
+    actor: Actor
+
+
+class AcknowledgeBody(_Attending):
+    """`POST /v1/alerts/{id}/acknowledge`."""
+
+
+class SnoozeBody(_Attending):
+    """`POST /v1/alerts/{id}/snooze`: an end that is past ends the snooze."""
+
+    until: Moment
+    reason: Reason
+
+
+class ResolveBody(_Attending):
+    """`POST /v1/alerts/{id}/resolve`."""
+
+    reason: Reason
 
 
 class ProgrammeBody(TemplateBody):

@@ -103,7 +103,8 @@ def _token(value: str) -> str:
     return value
 
 
-def _names_nobody(text: str) -> str:
+def names_nobody(text: str) -> str:
+    """`text` if it names nobody (P1). Raises ValueError."""
     what = in_text(text, about_people=False)
     if what is not None:
         raise ValueError(f"reads like {what}: nobody is named here")
@@ -159,7 +160,7 @@ class SubjectBody(Body):
     time_zone: Zone
     language: Literal["en", "ru"]
     consent: ConsentBody | None
-    emergency_text: Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_names_nobody)] | None = None
+    emergency_text: Annotated[str, Field(min_length=1, max_length=300), AfterValidator(names_nobody)] | None = None
 
     def subject(self, token: str, *, organisation: str, version: int, programmes: Collection[str]) -> Subject:
         """The subject so described; `programmes` are the templates there are. Raises InvalidRequest."""

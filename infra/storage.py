@@ -29,6 +29,13 @@ class Storage(Construct):
         )
         self.observations = self._table("Observations", stream=True, expires=True)
         self.alerts = self._table("Alerts", stream=True)
+        self.alerts.add_global_secondary_index(
+            index_name="by-id",
+            partition_key=_string("queue"),
+            sort_key=_string("id"),
+            projection_type=dynamodb.ProjectionType.INCLUDE,
+            non_key_attributes=["severity", "raised_at"],
+        )
         self.decisions = self._table("Decisions", expires=True)
         self.deliveries = self._table("Deliveries", expires=True)
         self.contacts = self._table("Contacts")

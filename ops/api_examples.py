@@ -9,6 +9,7 @@ THINGS = {
     "endpoint": "mis-1",
     "assignment": "0b3c4ba2-4a4e-8d36-9a2f-3f1f4f0f6f1a",
     "quarantined": "5d3f7f0e-6b0c-8a54-8f55-2d7e3c1a9b10",
+    "alert": "7f0b8c1e-93a5-8d4c-a7de-5b1f60c2e9d4",
     "recall": "c1a4d1d0-52f3-8f6b-b1a6-0c9d7e5f4a21",
 }
 """What stands in a path, by the name of the parameter."""
@@ -62,6 +63,9 @@ EXAMPLES: dict[str, Any] = {
     "post_certificate": {"certificate": "0" * 64},
     "put_care_plan": {"author": "doc-12", "effective_from": "2026-11-01T00:00:00+04:00", **_RULES},
     "dry_run": {"plan": _RULES, "days": 30},
+    "post_acknowledge": {"version": 3, "actor": "doc-12"},
+    "post_snooze": {"version": 3, "until": "2026-11-22T12:00:00+04:00", "actor": "doc-12", "reason": "new cuff comes"},
+    "post_resolve": {"version": 3, "actor": "doc-12", "reason": "spoke with the patient"},
     "post_recall": {"lot": "L7", "mode": "block", "reason": "cuffs that leak"},
     "put_endpoint": {
         "url": "https://mis.example/pma",

@@ -45,6 +45,7 @@ _PATH = {
     "endpoint": ("your own name for the endpoint", TOKEN.pattern),
     "assignment": ("the id that the answer which made it gave", None),
     "quarantined": ("the id in the quarantine", None),
+    "alert": ("the alert's id, which is its id in FHIR as well", None),
     "recall": ("the id that the answer which made it gave", None),
 }
 
@@ -202,7 +203,7 @@ def _refusals(one: Operation) -> dict[int, str]:
         statuses |= {404, 413, 415}
     if "<" in one.path:
         statuses |= {404}
-    if one.edits:
+    if one.stale:
         statuses |= {412}
     refusals = {status: _REFUSALS[status] for status in statuses}
     conflicts = (*one.conflicts, *((StillInProgress,) if one.writes else ()))

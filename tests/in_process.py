@@ -34,6 +34,7 @@ API = "https://api.example"
 TOKEN_URL = "https://pool.example/oauth2/token"
 ALL_SCOPES = "pma/enrol pma/care-plan pma/read pma/acknowledge pma/endpoints pma/operate"
 INDICES = {
+    "alerts": {"by-id": ("queue", "id")},
     "registry": {"fleet": ("fleet", "id")},
     "quarantine": {"by-time": ("shelf", "shelved"), "by-carrier": ("carrier", "shelved")},
 }

@@ -16,7 +16,7 @@ from functions.registry.wiring import clock, wired
 
 routes = Routes()
 
-_SHARD = Query("shard", "the lane, as `pma-shard` names it", {"type": "string"}, needed=True)
+_SHARD = Query("shard", "the lane, as `pma-shard` names it", {"type": "string", "examples": ["alerts-0"]}, needed=True)
 _AFTER = Query("after", "the last number that you have", {"type": "string", "pattern": "^[0-9]{1,12}$", "default": "0"})
 _MOST_DELIVERIES = 20
 """A delivery holds up to 100 resources, and an answer of Lambda at most 6 MB."""

@@ -41,8 +41,9 @@ class Operation:
     """A method of a path: whose tokens may call it, what it takes and what it gives.
 
     `gives` has the shape of the answer for each status of success; None is an answer without a body. `edits`: it
-    takes `If-Match`. `versioned`: its answer carries the version as `ETag`. `reads`: it changes nothing, although it is
-    asked with a body. `conflicts` are the states of the world that it does not fit.
+    takes `If-Match`. `stale`: it may find that somebody changed what the caller had seen. `versioned`: its answer
+    carries the version as `ETag`. `reads`: it changes nothing, although it is asked with a body. `conflicts` are the
+    states of the world that it does not fit.
     """
 
     method: Method
@@ -54,6 +55,7 @@ class Operation:
     gives: Mapping[int, Any]
     asks: tuple[Query, ...]
     edits: bool
+    stale: bool
     versioned: bool
     reads: bool
     conflicts: tuple[type[Conflict], ...]

@@ -43,7 +43,7 @@ def _moment(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
 
 
-def _alert(one: Alert) -> AlertShown:
+def shown_alert(one: Alert) -> AlertShown:
     return {
         "id": one.id,
         "version": one.version,
@@ -127,7 +127,7 @@ def get_alerts(subject: str) -> Response[str]:
         cursor=routes.text("cursor"),
         limit=routes.limit(),
     )
-    return page([_alert(one) for one in asked.items], asked.next)
+    return page([shown_alert(one) for one in asked.items], asked.next)
 
 
 @routes.serve(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
 
-from adapters.alerts import Alerts
+from adapters.alerts import Alerts, DutyQueue, Episodes
 from adapters.aws import client
 from adapters.care_plans import CarePlans
 from adapters.catalogue import profiles
@@ -89,6 +89,15 @@ class Wired:
     @cached_property
     def decisions(self) -> Decisions:
         return Decisions(client("dynamodb"), self.settings.decisions_table)
+
+    @cached_property
+    def duty_queue(self) -> DutyQueue:
+        return DutyQueue(client("dynamodb"), self.settings.alerts_table)
+
+    @cached_property
+    def episodes(self) -> Episodes:
+        settings = self.settings
+        return Episodes(client("dynamodb"), settings.alerts_table, settings.registry_table, self.decisions)
 
     @cached_property
     def quarantine(self) -> Quarantine:

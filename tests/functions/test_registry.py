@@ -23,7 +23,7 @@ from domain.errors import LostRace
 from domain.identity import Identity, deterministic_id
 from domain.observation import Observation
 from domain.quarantine import NOBODY, SetAside
-from functions.registry.handler import app, handle
+from functions.registry.handler import handle
 from functions.registry.wiring import Wired, clock, wired
 from tests.builders import an_alert, an_observation
 from tests.in_process import ISSUER, Context, InProcess, a_token, api, event
@@ -138,101 +138,6 @@ def test_a_subject_lists_what_is_missing_until_it_is_there(pma: InProcess) -> No
     end = {"to": "2026-11-02T09:00:00+04:00"}
     assert pma.call("POST", f"{D}/assignments/{made['id']}/end", end)[1]["to"] == end["to"]
     assert pma.call("GET", S)[1]["missing"] == ["device"]
-
-
-EVERY_ROUTE = {
-    ("PUT", S): ("pma/enrol", SUBJECT),
-    ("GET", S): ("pma/enrol", None),
-    ("PUT", f"{S}/contacts"): ("pma/enrol", CONTACTS),
-    ("PUT", D): ("pma/enrol", DEVICE),
-    ("GET", D): ("pma/enrol", None),
-    ("POST", f"{D}/assignments"): ("pma/enrol", ASSIGNMENT),
-    ("POST", f"{D}/assignments/ASSIGNMENT/end"): ("pma/enrol", {"to": "2026-11-02T09:00:00+04:00"}),
-    ("POST", "/v1/gateways/claims"): ("pma/enrol", {"serial": "BP-00017", "profile": "tonometer"}),
-    ("POST", "/v1/gateways/BP-00017/certificates"): ("pma/enrol", {"certificate": "0" * 64}),
-    ("POST", "/v1/gateways/BP-00017/revoke"): ("pma/operate", None),
-    ("PUT", f"{S}/care-plan"): ("pma/care-plan", PLAN),
-    ("GET", f"{S}/care-plan"): ("pma/care-plan", None),
-    ("GET", f"{S}/care-plan/versions"): ("pma/care-plan", None),
-    ("POST", f"{S}/care-plan/dry-run"): ("pma/care-plan", {"plan": PLAN, "days": 30}),
-    ("GET", f"{S}/decisions"): ("pma/read", None),
-    ("PUT", E): ("pma/endpoints", ENDPOINT),
-    ("GET", E): ("pma/endpoints", None),
-    ("GET", f"{E}/attempts"): ("pma/endpoints", None),
-    ("GET", f"{E}/deliveries?shard=alerts-0"): ("pma/endpoints", None),
-    ("GET", f"{S}/observations"): ("pma/read", None),
-    ("GET", f"{S}/summary"): ("pma/read", None),
-    ("GET", f"{S}/alerts"): ("pma/read", None),
-    ("GET", "/v1/quarantine"): ("pma/read", None),
-    ("GET", "/v1/quarantine/counts"): ("pma/read", None),
-    ("POST", f"/v1/quarantine/{deterministic_id('clinic-a', '1')}/replay"): ("pma/operate", None),
-    ("GET", "/v1/recalls"): ("pma/read", None),
-    ("POST", "/v1/recalls"): ("pma/operate", {"lot": "L7", "mode": "flag", "reason": "reads low"}),
-    ("DELETE", "/v1/recalls/r-1"): ("pma/operate", None),
-    ("DELETE", E): ("pma/endpoints", None),
-}
-routes = pytest.mark.parametrize(
-    ("method", "path"), EVERY_ROUTE, ids=[f"{method} {path.removeprefix('/v1/')}" for method, path in EVERY_ROUTE]
-)
-
-
-def test_the_table_above_has_every_route() -> None:
-    served = {(route.method[0], route.path) for route in [*app._dynamic_routes, *app._static_routes]}
-    assert len(served) == len(EVERY_ROUTE)
-
-
-@routes
-def test_r81_another_organisations_thing_is_not_found_and_not_touched(pma: InProcess, method: str, path: str) -> None:
-    """clinic-b asks for what clinic-a enrolled. What only clinic-b could own is made for it, and stays its own."""
-    pma.call("PUT", E, ENDPOINT)
-    if pma.call("GET", S)[0] == 404:
-        enrol(pma)
-    before = [pma.call("GET", one)[1] for one in (S, D, E, f"{S}/care-plan")]
-    assignment = before[1]["assignments"][0]["id"]
-    _, body = EVERY_ROUTE[method, path]
-    status, document, _ = pma.call(method, path.replace("ASSIGNMENT", assignment), body, client="client-b")
-    listed = ("/v1/quarantine", "/v1/quarantine/counts", "/v1/recalls")
-    own = {("PUT", S): 201, ("PUT", E): 201, ("POST", "/v1/recalls"): 201} | {("GET", one): 200 for one in listed}
-    taken = {("PUT", D): 409}
-    assert status == (own | taken).get((method, path), 404)
-    if status == 404:
-        assert document["code"] == "not-found"
-    if method == "PUT" and path in (S, E):
-        assert pma.call("GET", path, client="client-b")[1]["version"] == 1
-    assert [pma.call("GET", one)[1] for one in (S, D, E, f"{S}/care-plan")] == before
-
-
-@routes
-def test_no_token_no_answer(running: InProcess, method: str, path: str) -> None:
-    for authorization in ("", "Basic abc", "Bearer", "Bearer nonsense", f"Bearer {a_token(client_id='client-x')}"):
-        status, document, headers = running.call(
-            method, path, EVERY_ROUTE[method, path][1], authorization=authorization
-        )
-        assert (status, document["code"], headers["www-authenticate"]) == (401, "invalid-token", "Bearer")
-        assert headers["content-type"] == "application/problem+json"
-
-
-@routes
-def test_each_route_has_its_scope(running: InProcess, method: str, path: str) -> None:
-    needed, body = EVERY_ROUTE[method, path]
-    others = " ".join({"pma/enrol", "pma/care-plan", "pma/read", "pma/endpoints", "pma/operate"} - {needed})
-    status, document, headers = running.call(method, path, body, authorization=f"Bearer {a_token(scope=others)}")
-    assert (status, document["code"]) == (403, "missing-scope")
-    assert needed in headers["www-authenticate"]
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [key for key, (_, body) in EVERY_ROUTE.items() if body is not None],
-    ids=lambda value: value.removeprefix("/v1/"),
-)
-def test_r84_an_unknown_field_is_refused_and_named(running: InProcess, method: str, path: str) -> None:
-    if running.call("GET", S)[0] == 404:
-        enrol(running)
-    body = EVERY_ROUTE[method, path][1]
-    status, document, headers = running.call(method, path, {**(body or {}), "surprise": 1})
-    assert (status, headers["content-type"]) == (422, "application/problem+json")
-    assert document["field"] == [{"field": "/surprise", "message": "there is no such field"}]
 
 
 def faults(answer: tuple[int, Any, Any]) -> list[str]:
