@@ -313,3 +313,21 @@ def test_p8_a_span_is_all_of_a_subject_in_it_as_marked(client: Any) -> None:
         assert [one for span in seen for one in span.values() if one] == [{"r-1"}]
         found.append(seen)
     assert found[0] == found[1]
+
+
+def test_a_past_is_all_between_two_moments_both_included(table: Observations) -> None:
+    table.put([*some(5), *some(2, "fetal-heart-rate")])
+    table.recall(row_key(some(2)[1][0]), "r-1")
+    since = NOW - timedelta(minutes=3)
+    found = table.between(ORGANISATION, SUBJECT, from_at=since, to_at=NOW, most=100)
+    assert sorted(int(one.values["rate"]) for one in found if one.kind == "heart-rate") == [60, 61, 62, 63]
+    assert {one.values["rate"] for one in found if "recalled" in one.tags} == {Decimal(61)}
+    assert len(found) == 6
+    only = table.between(ORGANISATION, SUBJECT, from_at=since, to_at=NOW, most=100, kinds=["fetal-heart-rate"])
+    assert [one.kind for one in only] == ["fetal-heart-rate"] * 2
+
+
+def test_of_a_past_that_is_too_long_the_newest_are_given(table: Observations) -> None:
+    table.put(some(5))
+    found = table.between(ORGANISATION, SUBJECT, from_at=NOW - timedelta(days=1), to_at=NOW, most=2)
+    assert sorted(int(one.values["rate"]) for one in found) == [60, 61]

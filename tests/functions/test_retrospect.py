@@ -121,6 +121,8 @@ def why(stored: Stored, page: Sequence[Observation]) -> list[retrospect.Answered
     )
 
 
+QUIET = {"quiet_hours": {"from": "15:00", "to": "18:00"}}
+REPEATED = HIGH | {"repeat": {"every": "PT1H", "at_most": 2}}
 READINGS = st.lists(
     st.tuples(
         st.sampled_from([1, 5, 15, 30, 60, 240]),
@@ -134,17 +136,28 @@ READINGS = st.lists(
 
 
 @settings(deadline=None)
-@given(READINGS, st.integers(0, 40), st.integers(1, 10), st.integers(0, 4000))
+@given(
+    READINGS,
+    st.integers(0, 40),
+    st.integers(1, 10),
+    st.integers(0, 4000),
+    st.sampled_from([(HIGH, {}), (HIGH, QUIET), (REPEATED, {})]),
+)
 def test_f7_what_is_kept_and_what_is_computed_again_agree(
-    drawn: list[tuple[int, int, int, tuple[str, ...]]], first: int, length: int, changed_at: int
+    drawn: list[tuple[int, int, int, tuple[str, ...]]],
+    first: int,
+    length: int,
+    changed_at: int,
+    plan: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
+    high, around = plan
     minute, readings = 0, []
     for gap, systolic, late, flags in drawn:
         minute += gap
         readings.append(a_pressure(minute, systolic, late=late, flags=flags))
     later = NOW + changed_at * MINUTE
     versions = [
-        a_plan_version(ASKED, HIGH, OFTEN, MEAN, effective_from=NOW.isoformat()),
+        a_plan_version(ASKED, high, OFTEN, MEAN, effective_from=NOW.isoformat(), **around),
         replace(a_plan_version(ASKED, OFTEN, version=2, effective_from=later.isoformat()), created_at=later),
     ]
     stored, decided = lived(readings, versions)
