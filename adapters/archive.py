@@ -6,14 +6,17 @@ as they came. Each is sealed by itself with its subject's key, so that a key tha
 bytes with it and no other's (R90).
 """
 
+import gzip
 from base64 import b64decode, b64encode
+from binascii import Error as NotBase64
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import orjson
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from adapters.sealing import KeyRing, seal, unseal
@@ -21,7 +24,12 @@ from domain.judgement import Kept
 from domain.reading import Arrival
 
 VERSION = 2
+_PREFIX = "readings/"
 _MOST_BYTES = 1000 * 1024  # Firehose's limit of one record
+
+
+class BrokenLine(RuntimeError):
+    """A line of the archive cannot be read: the object that holds it was damaged, or is no object of ours."""
 
 
 def to_line(organisation: str, one: Arrival, key: str, sealing: AESGCM) -> bytes:
@@ -99,3 +107,42 @@ class Archive:
         if part.key is None:
             return to_line(organisation, part.arrival, *self.keys.nobodys(organisation, part.arrival.received_at))
         return to_line(organisation, part.arrival, part.key.id, self.keys.open(organisation, part.key))
+
+
+@dataclass(frozen=True)
+class ArchiveObject:
+    """What Firehose put together of some minutes. Keys are in the order of time."""
+
+    key: str
+    size: int
+
+
+@dataclass(frozen=True)
+class ArchiveReader:
+    """The archive as an operator reads it: no function may."""
+
+    client: Any
+    bucket: str
+    keys: KeyRing
+
+    def objects(self, first: date, last: date, *, after: str = "") -> Iterator[ArchiveObject]:
+        """Those of the days from `first` to `last`, both included, behind the key `after`."""
+        pages = self.client.get_paginator("list_objects_v2")
+        for number in range((last - first).days + 1):
+            day = f"{_PREFIX}{first + timedelta(days=number)}/"
+            for page in pages.paginate(Bucket=self.bucket, Prefix=day, StartAfter=after):
+                yield from (ArchiveObject(one["Key"], one["Size"]) for one in page.get("Contents", []))
+
+    def messages(self, key: str) -> tuple[list[Arrival], int]:
+        """The messages of an object in the order in which they arrived, and how many nobody can read any more.
+
+        Raises BrokenLine.
+        """
+        data = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        try:
+            lines = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).splitlines()
+            read = [one for _, one in opened(lines, self.keys)]
+        except (ValueError, KeyError, TypeError, NotBase64, EOFError, InvalidTag):
+            raise BrokenLine(f"a line of {key} is not as it was written") from None
+        known = [one for one in read if one is not None]
+        return sorted(known, key=lambda one: one.received_at), len(read) - len(known)

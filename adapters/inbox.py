@@ -42,6 +42,22 @@ def _to_arrival(identifier: str, body: str) -> Arrival:
     )
 
 
+def from_error_action(body: str, sent_at: int) -> str:
+    """What the rule would have written of a message whose action failed: IoT's words for it are others.
+
+    `sent_at` is when the error action sent it, in milliseconds: the arrival, but for the tries of the action.
+    """
+    failed = json.loads(body)
+    return json.dumps(
+        {
+            "payload": failed["base64OriginalPayload"],
+            "topic": failed["topic"],
+            "client": failed["clientId"],
+            "received_at": sent_at,
+        }
+    )
+
+
 def is_from(queue_url: str, event: Mapping[str, Any]) -> bool:
     """True when the event's messages came from that queue (a mapping reads one queue)."""
     source = str(event["Records"][0]["eventSourceARN"])

@@ -167,5 +167,6 @@ class Pma(Stack):
             "OrganisationTopicPrefix": f"{stage.stack}-org-",
             "OperatorsTopic": alarms.operators.topic_arn,
             "ArchiveBucket": archive.bucket.bucket_name,
+            "ArchiveKey": keys.archive.key_arn,
         }.items():
             CfnOutput(self, name, value=value)

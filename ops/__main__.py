@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import alert_load, catalogue, organisation
+from adapters.archive import BrokenLine
+from adapters.dynamodb import Throttled
+from adapters.queue import NotTaken
+from ops import alert_load, catalogue, organisation, quarantine, replay
 from ops.errors import OperatorError
 
 
@@ -17,12 +20,17 @@ def main(arguments: Sequence[str]) -> int:
     organisation.add_parser(commands)
     catalogue.add_parser(commands)
     alert_load.add_parser(commands)
+    quarantine.add_parser(commands)
+    replay.add_parser(commands)
     chosen = parser.parse_args(arguments)
     try:
         print(json.dumps(chosen.run(chosen), indent=2, ensure_ascii=False))
     except OperatorError as error:
         print(error, file=sys.stderr)
         return 2
+    except (BrokenLine, NotTaken, Throttled) as error:
+        print(f"It stopped, and the same command goes on: {error}.", file=sys.stderr)
+        return 1
     except ClientError as error:
         print(f"The cloud refused {error.operation_name}: {error.response['Error']['Message']}", file=sys.stderr)
         return 1

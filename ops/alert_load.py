@@ -18,7 +18,7 @@ from domain.alert_load import alert_load
 from domain.codes import KINDS
 from domain.enrolment import Subject
 from ops.errors import OperatorError
-from ops.stack import tables
+from ops.stack import output
 
 _OF_THE_ORGANISATION = "organisation = :organisation AND "
 _DAY = timedelta(days=1)
@@ -123,5 +123,5 @@ def add_parser(commands: Any) -> None:
 def _run(arguments: Namespace) -> dict[str, Any]:
     if not 1 <= arguments.days <= _LONGEST:
         raise AlertLoadError(f"--days is 1 to {_LONGEST}: observations are kept no longer.")
-    of = Tables(*tables(arguments.stack, ["RegistryTable", "AlertsTable", "ObservationsTable"]))
+    of = Tables(*output(arguments.stack, ["RegistryTable", "AlertsTable", "ObservationsTable"]))
     return measure(arguments.organisation, of, days=arguments.days, now=datetime.now(UTC))

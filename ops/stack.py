@@ -20,10 +20,21 @@ def outputs(stack: str) -> dict[str, str]:
     return {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
 
 
-def tables(stack: str, names: Sequence[str]) -> list[str]:
-    """The tables that the stack's outputs `names` name. Raises StackError naming one that is absent."""
+def output(stack: str, names: Sequence[str]) -> list[str]:
+    """The stack's outputs `names`. Raises StackError naming one that is absent."""
     given = outputs(stack)
     try:
         return [given[name] for name in names]
     except KeyError as error:
         raise StackError(f"The stack has no output {error}: deploy this version of it first.") from None
+
+
+def queues(stack: str) -> list[str]:
+    """The URLs of the stack's queues."""
+    pages = client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+    return [
+        one["PhysicalResourceId"]
+        for page in pages
+        for one in page["StackResourceSummaries"]
+        if one["ResourceType"] == "AWS::SQS::Queue"
+    ]

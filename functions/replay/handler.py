@@ -50,12 +50,13 @@ def change(record: dict[str, Any]) -> Change | None:
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """A batch of the stream, or one job of the queue: what fails is tried again as it came."""
-    records = event["Records"]
-    if records[0]["eventSource"] == "aws:sqs":
-        for record in records:
+    changes, done = [], 0
+    for record in event["Records"]:
+        if record["eventSource"] == "aws:sqs":
             wired().do(read_job(record["body"]), now=clock())
-        logger.info("jobs done", extra={"jobs": len(records)})
-    else:
-        begun = wired().begin(found for record in records if (found := change(record)) is not None)
-        logger.info("changes read", extra={"records": len(records), "jobs": begun})
+            done += 1
+        elif (changed := change(record)) is not None:
+            changes.append(changed)
+    begun = wired().begin(changes)
+    logger.info("batch worked off", extra={"records": len(event["Records"]), "done": done, "begun": begun})
     return {"batchItemFailures": []}

@@ -1,9 +1,10 @@
 """Every message's bytes go to the archive, sealed for one person each, and no record is past Firehose's limit."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from adapters.archive import Archive, in_records, opened
+from adapters.archive import Archive, ArchiveReader, BrokenLine, in_records, opened
 from adapters.aws import client as aws_client
 from adapters.registry import Registry
 from adapters.sealing import KeyRing, archive_key, nobodys_key
@@ -173,3 +174,37 @@ def test_r33_no_line_is_lost_or_cut(lines: list[bytes]) -> None:
     records = list(in_records(lines))
     assert b"".join(records) == b"".join(lines)
     assert all(len(record) <= LIMIT for record in records)
+
+
+@pytest.fixture
+def bucket(cloud: Cloud) -> Any:
+    s3 = boto3.client("s3", region_name=REGION)
+    s3.create_bucket(Bucket="archive", CreateBucketConfiguration={"LocationConstraint": REGION})
+    yield s3
+    for one in s3.list_objects_v2(Bucket="archive").get("Contents", []):
+        s3.delete_object(Bucket="archive", Key=one["Key"])
+    s3.delete_bucket(Bucket="archive")
+
+
+def test_r101_the_archive_is_read_by_days_and_in_the_order_of_arrival(cloud: Cloud, bucket: Any) -> None:
+    late, early = (an_arrival(b"{}", received_at=NOW + timedelta(minutes=minutes)) for minutes in (1, 0))
+    body = b"".join(kept(cloud, *(("-", Kept(one)) for one in (late, early))))
+    for key in ("2026-11-21/a", "2026-11-22/b", "2026-11-22/c", "2026-11-23/d"):
+        bucket.put_object(Bucket="archive", Key=f"readings/{key}", Body=gzip.compress(body))
+    bucket.put_object(Bucket="archive", Key="failed/2026-11-22/e", Body=body)
+    bucket.put_object(Bucket="archive", Key="readings/2026-11-24/plain", Body=body)
+    reader = ArchiveReader(bucket, "archive", cloud.key_ring())
+    days = date(2026, 11, 21), date(2026, 11, 22)
+    assert [one.key[9:] for one in reader.objects(*days)] == ["2026-11-21/a", "2026-11-22/b", "2026-11-22/c"]
+    assert [one.key[9:] for one in reader.objects(*days, after="readings/2026-11-22/b")] == ["2026-11-22/c"]
+    for key in ("2026-11-22/b", "2026-11-24/plain"):
+        messages, sealed = reader.messages(f"readings/{key}")
+        assert ([one.received_at for one in messages], sealed) == ([early.received_at, late.received_at], 0)
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"\xff", b"\x1f\x8bno", b'{"organisation": "-", "key": "2026-11"}'])
+def test_a_damaged_object_is_told_and_not_passed_over(cloud: Cloud, bucket: Any, body: bytes) -> None:
+    kept(cloud, ("-", Kept(an_arrival())))
+    bucket.put_object(Bucket="archive", Key="readings/x", Body=body)
+    with pytest.raises(BrokenLine, match="readings/x"):
+        ArchiveReader(bucket, "archive", cloud.key_ring()).messages("readings/x")

@@ -604,6 +604,11 @@ def test_a_job_that_fails_is_tried_again_by_its_queue(cloud: Any) -> None:
     assert handler.clock().tzinfo is UTC
 
 
+def test_a_batch_of_nothing_is_answered(cloud: Any) -> None:
+    assert handle() == {"batchItemFailures": []}
+    assert waiting(cloud, "jobs") == []
+
+
 def test_every_kind_of_change_is_one() -> None:
     changes: tuple[Change, ...] = (DeviceChanged(None, a_device()), RecallsChanged((), (a_recall(),)))
     assert [len(list(jobs_of(one))) for one in changes] == [1, 16]

@@ -116,7 +116,7 @@ def test_the_outputs_that_operators_and_provisioning_read(synthesised: TemplateO
         *("InboxQueueUrl", "BacklogQueueUrl", "DoorbellQueueUrl", "ErrorQueueUrl"),
         *("IotPolicyName", "ThingTypeName", "TopicRuleName", "TopicPrefix", "OrganisationTopicPrefix"),
         *("ProvisioningTemplateName", "ClaimPolicyName"),
-        *("OperatorsTopic", "ArchiveBucket"),
+        *("OperatorsTopic", "ArchiveBucket", "ArchiveKey"),
     }
 
 
