@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from adapters.catalogue import profiles
-from domain.enrolment import Assignment, Consent, Device
+from domain.enrolment import Assignment, Consent, Device, Subject
 from domain.recall import Recall
 from functions.ingest.service import RECALLS_KNOWN_FOR, Ingest
 from tests.builders import NOW, ORGANISATION, SERIAL, a_device, a_message, a_pressure, a_reading, a_subject, an_arrival
@@ -45,6 +45,20 @@ class CurrentHolder(FakeRegistry):
 
     def devices(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Device]:
         return {key: replace(one, assignments=_only_now(one)) for key, one in super().devices(keys).items()}
+
+
+class ForgetsRevocation(FakeRegistry):
+    """The planted fault: what was revoked goes on counting."""
+
+    def devices(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Device]:
+        return {key: replace(one, revoked_at=None) for key, one in super().devices(keys).items()}
+
+
+class ForgetsConsent(FakeRegistry):
+    """The planted fault: whoever once consented does for ever."""
+
+    def subjects(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Subject]:
+        return {key: replace(one, consent=Consent(LONG_AGO)) for key, one in super().subjects(keys).items()}
 
 
 def _only_now(device: Device) -> tuple[Assignment, ...]:
@@ -126,13 +140,21 @@ class Attribution(RuleBasedStateMachine):
     @precondition(lambda self: self.taken)
     @rule(data=st.data(), batch=st.integers(1, 3))
     def deliver(self, data: st.DataObject, batch: int) -> None:
-        sent = [data.draw(st.sampled_from(self.taken)) for _ in range(batch)]
+        self._send([data.draw(st.sampled_from(self.taken)) for _ in range(batch)])
+
+    @rule(subject=st.sampled_from(SUBJECTS))
+    def withdraw_while_a_reading_is_on_its_way(self, subject: str) -> None:
+        self.hand_over_and_measure(subject)
+        self.change_consent(subject, given_again=False)
+        self._send(self.taken[-1:])
+
+    def _send(self, sent: list[Taken]) -> None:
         before = set(self.observations.rows)
         outcome = self.ingest(
             [self._arrival(one, number) for number, one in enumerate(sent)], now=self.now, first_inbox=True
         )
         assert outcome.failed == {}
-        assert sum(outcome.counts[name] for name in ("stored", "quarantined", "repeated")) == batch
+        assert sum(outcome.counts[name] for name in ("stored", "quarantined", "repeated")) == len(sent)
         for one in sent:
             one.delivered = True
         subjects = {one.id: one for one in self.registry.enrolled}
@@ -197,21 +219,19 @@ class Attribution(RuleBasedStateMachine):
         assert len(stored) + aside >= sum(one.delivered for one in self.taken)
 
 
-def test_p7_p5_p8_r6_r7_r14_nobody_gets_another_persons_reading() -> None:
+def test_p7_p5_p8_r6_r7_r14_r91_nobody_gets_another_persons_reading() -> None:
     examples = max(200, settings().max_examples)  # more only where EXAMPLES asks for it (`make proof`)
     run_state_machine_as_test(
         Attribution, settings=settings(max_examples=examples, stateful_step_count=25, deadline=None)
     )
 
 
-class Planted(Attribution):
-    registry_kind = CurrentHolder
-
-
-def test_p7_the_property_finds_the_planted_fault_current_holder() -> None:
+@pytest.mark.parametrize("fault", [CurrentHolder, ForgetsRevocation, ForgetsConsent], ids=lambda one: one.__name__)
+def test_p7_p5_r14_the_property_finds_each_planted_fault(fault: type[FakeRegistry]) -> None:
+    planted = type(f"Planted{fault.__name__}", (Attribution,), {"registry_kind": fault})
     with pytest.raises(AssertionError):
         run_state_machine_as_test(
-            Planted,
+            planted,
             settings=settings(
                 max_examples=500, stateful_step_count=30, deadline=None, database=None, phases=[Phase.generate]
             ),
