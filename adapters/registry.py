@@ -6,7 +6,7 @@ and `client -> organisation`, which are how an organisation is found at all.
 | `client#{client id}` | `client` | the organisation of an API client |
 | `serial#{serial}` | `serial` | the organisation that enrolled this serial first |
 | `{org}` | `organisation` | its name and topic |
-| `{org}#subject#{subject}` | `subject` | programmes, zone, language, consent |
+| `{org}#subject#{subject}` | `subject` | programmes, zone, language, consent; `told_to`: the last week exported |
 | `{org}#subject#{subject}` | `plan` | the newest care plan versions, those that may still judge a reading |
 | `{org}#subject#{subject}` | `plan#{version:08d}` | one version, for ever |
 | `{org}#subject#{subject}` | `assignment#{id}` | serial and period of an assignment: what a subject holds and held |

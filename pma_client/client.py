@@ -24,6 +24,7 @@ from pma_client.models import (
     Contact,
     Decided,
     Delivery,
+    Derived,
     Device,
     DryRun,
     Endpoint,
@@ -275,6 +276,11 @@ class Client:
             "to": None if to_at is None else to_at.isoformat(),
         }
         return self._pages(Observation, f"/v1/subjects/{_part(subject)}/observations", query)
+
+    def summary(self, subject: str) -> tuple[Derived, ...]:
+        """What the readings say together, as of now: mean pressure, glucose statistics, weight, days transmitted."""
+        answered = self._call("GET", f"/v1/subjects/{_part(subject)}/summary")
+        return tuple(Derived.model_validate(one) for one in answered["derived"])
 
     def alerts(self, subject: str) -> Iterator[Alert]:
         """The newest first."""

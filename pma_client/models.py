@@ -113,6 +113,17 @@ class Observation(Model):
     version: int = 1
 
 
+class Derived(Model):
+    """What the readings of a period say together; `values` is empty when the `count` that speak are too few."""
+
+    kind: Literal["mean-pressure", "glucose-statistics", "weight-baseline", "days-transmitted"]
+    period: Mapping[Literal["from", "to"], datetime]
+    count: int
+    values: Mapping[str, Quantity]
+    auxiliary: bool
+    version: int
+
+
 class Alert(Model):
     id: str
     version: int

@@ -59,7 +59,7 @@ def a_sensor(value: object = 6, *, days: int = 14, step: int = 5) -> list[Observ
     return [a_glucose(start + timedelta(minutes=step * n), value) for n in range(days * 1440 // step)]
 
 
-def test_the_first_day_of_a_mean_pressure_does_not_count() -> None:
+def test_f10_the_first_day_of_a_mean_pressure_does_not_count() -> None:
     found = of_week("mean-pressure", a_week(130))
     assert found is not None
     assert found.values == {"systolic": Decimal("130.0"), "diastolic": Decimal("80.0")}
@@ -70,7 +70,7 @@ def test_the_first_day_of_a_mean_pressure_does_not_count() -> None:
 @pytest.mark.parametrize(
     ("left", "told"), [(14, True), (13, False)], ids=["twelve beside the first day's", "eleven are too few"]
 )
-def test_a_mean_pressure_needs_twelve_readings(left: int, told: bool) -> None:
+def test_f10_a_mean_pressure_needs_twelve_readings(left: int, told: bool) -> None:
     found = of_week("mean-pressure", a_week()[:left])
     assert found is not None
     assert bool(found.values) is told
@@ -99,7 +99,7 @@ def test_what_is_no_evidence_changes_the_version_and_nothing_else(changes: dict[
     assert (found.values, found.count, found.version) == (without.values, without.count, without.version + 1)
 
 
-def test_an_auxiliary_reading_counts_and_says_so() -> None:
+def test_p2_an_auxiliary_reading_counts_and_says_so() -> None:
     found = of_week("mean-pressure", [*a_week(), a_pressure(local(20, 12), 156, device_class="auxiliary")])
     assert found is not None
     assert (found.values["systolic"], found.auxiliary) == (Decimal("132.0"), True)
@@ -145,7 +145,7 @@ BANDS = [
 @pytest.mark.parametrize(
     ("bounds", "value", "band"), BANDS, ids=[f"{'pregnancy' if b is PREGNANCY else 'usual'} {v}" for b, v, _ in BANDS]
 )
-def test_each_glucose_is_in_one_band_whatever_unit_it_came_in(bounds: Bands, value: str, band: str) -> None:
+def test_f10_each_glucose_is_in_one_band_whatever_unit_it_came_in(bounds: Bands, value: str, band: str) -> None:
     found = of_week("glucose-statistics", a_sensor(value), bounds)
     assert found is not None
     bands = {
@@ -157,7 +157,7 @@ def test_each_glucose_is_in_one_band_whatever_unit_it_came_in(bounds: Bands, val
     assert ("very-high" in bands) is (bounds is USUAL)
 
 
-def test_the_statistics_of_glucose() -> None:
+def test_f10_the_statistics_of_glucose() -> None:
     readings = a_sensor("6")[:2016] + [a_glucose(one.measured_at, "10.2") for one in a_sensor()[2016:]]
     found = of_week("glucose-statistics", readings)
     assert found is not None
@@ -187,7 +187,7 @@ def test_the_statistics_of_glucose() -> None:
     ],
     ids=["70.01 %", "69.99 %", "every minute", "every quarter of an hour", "one reading", "the same twice"],
 )
-def test_a_sensor_has_to_have_measured_for_70_per_cent(readings: list[Observation], told: bool) -> None:
+def test_f10_a_sensor_has_to_have_measured_for_70_per_cent(readings: list[Observation], told: bool) -> None:
     found = of_week("glucose-statistics", readings)
     assert found is not None
     assert bool(found.values) is told
@@ -203,7 +203,7 @@ def test_two_sensors_at_once_are_not_active_twice() -> None:
     assert (found.count, found.values) == (2 * 8 * 288, {})
 
 
-def test_a_weight_against_the_subjects_own_baseline() -> None:
+def test_f10_a_weight_against_the_subjects_own_baseline() -> None:
     usual = [
         a_weight(local(day), weight) for day, weight in zip(range(10, 20), [80, 80.4, 79.6] * 3 + [80], strict=True)
     ]
@@ -220,7 +220,7 @@ def test_a_weight_against_the_subjects_own_baseline() -> None:
     assert (few.count, few.values) == (7, {})
 
 
-def test_days_are_local_and_a_devices_own() -> None:
+def test_f10_days_transmitted_are_local_and_a_devices_own() -> None:
     found = of_week(
         "days-transmitted",
         [
@@ -275,7 +275,7 @@ readings = st.one_of(
 
 
 @given(distinct(readings), st.data())
-def test_any_order_of_arrival_gives_what_is_worked_out_from_scratch(
+def test_f10_any_order_of_arrival_gives_what_is_worked_out_from_scratch(
     all_: list[Observation], data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(all_))

@@ -62,14 +62,14 @@ def agrees(shown: Sequence[tuple[datetime, int]], period: Period, bands: Bands) 
 
 @pytest.mark.parametrize("bands", [USUAL, PREGNANCY], ids=["usual", "pregnancy"])
 @pytest.mark.parametrize(("seed", "traits"), [(1, TYPE_1), (2, TYPE_1), (3, TYPE_2)], ids=["one", "two", "type 2"])
-def test_simulated_sensors(seed: int, traits: GlucoseTraits, bands: Bands) -> None:
+def test_f10_simulated_sensors(seed: int, traits: GlucoseTraits, bands: Bands) -> None:
     shown = simulated(seed, traits, lost=0.1)
     agrees(shown, Period(START, START + FORTNIGHT - timedelta(milliseconds=1)), bands)
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real recordings are not here")
 @pytest.mark.parametrize("bands", [USUAL, PREGNANCY], ids=["usual", "pregnancy"])
-def test_real_sensors(bands: Bands) -> None:
+def test_f10_real_sensors(bands: Bands) -> None:
     with REAL.open(encoding="utf-8") as file:
         rows = [(row["subject"], row["local_time"], int(row["glucose_mg_dl"])) for row in csv.DictReader(file)]
     worn = 0
@@ -91,7 +91,7 @@ def sessions(shown: list[tuple[datetime, int]]) -> list[list[tuple[datetime, int
     return [one for one in found if one[-1][0] - one[0][0] > timedelta(days=1)]
 
 
-def test_how_much_of_the_period_the_sensor_measured() -> None:
+def test_f10_how_much_of_the_period_the_sensor_measured() -> None:
     shown = simulated(4, TYPE_1, lost=0.0)
     kept = [one for number, one in enumerate(shown) if not 500 <= number < 1300]
     theirs = iglu_python.active_percent(

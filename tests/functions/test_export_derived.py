@@ -93,7 +93,7 @@ def rendered(stage: Stage, weeks: Sequence[date]) -> dict[str, fhir.Json]:
     return {entry["fullUrl"]: entry["resource"] for entry in bundle.get("entry", ())}
 
 
-def test_the_first_reading_after_a_week_tells_of_it_once() -> None:
+def test_f10_the_first_reading_after_a_week_tells_of_it_once() -> None:
     stage = Stage()
     stage.now = datetime(2026, 11, 22, 17, tzinfo=UTC)
     stage.brings(a_week())
@@ -145,7 +145,7 @@ TOUCHED = {
 
 
 @pytest.mark.parametrize("kind", TOUCHED)
-def test_c21_a_late_reading_brings_again_what_it_has_a_part_in(kind: str) -> None:
+def test_f15_a_late_reading_brings_again_what_it_has_a_part_in(kind: str) -> None:
     stage = Stage(subject=a_subject(told_to=SUNDAY))
     at = datetime(2026, 11, 4, 9, tzinfo=UTC)
     values = {"cgm": {"glucose": Decimal(6)}, "weight": {"weight": Decimal(80)}}.get(kind, a_reading(at).values)
@@ -228,7 +228,7 @@ arrivals = st.lists(
 
 
 @given(arrivals, st.data())
-def test_whatever_arrives_when_the_hospital_ends_with_what_is_worked_out_from_scratch(
+def test_f10_f15_whatever_arrives_when_the_hospital_ends_with_what_is_worked_out_from_scratch(
     readings: list[Observation], data: st.DataObject
 ) -> None:
     """In any order, in any batches, some of them twice, in the middle of weeks or long after."""

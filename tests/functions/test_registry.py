@@ -548,7 +548,7 @@ def test_observations_are_read_back_as_the_contract_shows_them(pma: InProcess) -
     }
 
 
-def test_a_summary_shows_what_the_readings_say_together(pma: InProcess) -> None:
+def test_f10_a_summary_shows_what_the_readings_say_together(pma: InProcess) -> None:
     pma.call("PUT", S, SUBJECT)
     now = clock()
     assert pma.call("GET", f"{S}/summary")[1] == {"subject": "S-7F3A", "time_zone": "Europe/Samara", "derived": []}

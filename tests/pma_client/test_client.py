@@ -122,6 +122,9 @@ def test_a_plan_is_tried_and_every_reading_has_its_why(pma: Client) -> None:
     (decided,) = pma.decisions("S-7F3A", kind="blood-pressure", from_at=at, to_at=at + timedelta(minutes=1))
     assert (decided.observation, decided.kept) == (crisis.id, False)
     assert {one.rule for one in decided.rules} >= {"systolic-crisis", "systolic-low"}
+    pressure, days = pma.summary("S-7F3A")
+    assert (pressure.kind, pressure.count, pressure.values, pressure.period["to"]) == ("mean-pressure", 0, {}, at)
+    assert days.values == {"days": Quantity(value=Decimal(1), unit="d")}
 
 
 def test_problems_are_errors_with_their_fields(running: InProcess, pma: Client) -> None:
