@@ -53,6 +53,7 @@ def to_progress(item: Item) -> Progress:
         rung_at=_time(item, "rung_at"),
         next_attempt_at=_time(item, "next_attempt_at"),
         suspended_at=_time(item, "suspended_at"),
+        replayed_to=int(item.get("replayed_to", 0)),
     )
 
 
@@ -202,6 +203,25 @@ class Deliveries:
     def release(self, lane: Lane, owner: str) -> Progress:
         """Give the lease back; the answer shows rows that came meanwhile. Raises LostRace when it is lost."""
         return self._held(lane, "REMOVE lease_owner, lease_until", "lease_owner = :owner", {":owner": owner})
+
+    def rewind(self, lane: Lane, *, to: int, seen: Progress, now: datetime) -> Progress:
+        """Have what was received after number `to` sent once more. Raises LostRace when the lane is elsewhere than
+        `seen`, or a sender is at work in it: it would not hear of this before it is done."""
+        progress = self._update(
+            lane,
+            "SET #cursor = :to, replayed_to = :replayed_to, failures = :zero REMOVE next_attempt_at, suspended_at",
+            "#cursor = :seen AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+            {
+                ":to": to,
+                ":replayed_to": max(seen.cursor, seen.replayed_to),
+                ":zero": 0,
+                ":seen": seen.cursor,
+                ":now": _instant(now),
+            },
+        )
+        if progress is None:
+            raise LostRace("the lane moved on, or a sender is at work in it")
+        return progress
 
     def rows(self, lane: Lane, *, after: int, limit: int) -> list[Row]:
         """Up to `limit` rows with a number greater than `after`, in their order; those that expired are missing."""

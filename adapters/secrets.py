@@ -14,6 +14,9 @@ from typing import Any
 
 from domain.delivery import SECRET_PREFIX, Key
 
+OVERLAP = timedelta(hours=24)
+"""How long a secret that was rotated goes on signing: a hospital must be able to change over in its own time."""
+
 _FRESH = timedelta(minutes=1)
 """How long a process may go on with what it has read: short beside the time that an old key goes on signing."""
 
@@ -79,6 +82,19 @@ class EndpointSecrets:
         secret = generate()
         self.secrets.keep(name, [Key(secret, None)])
         return name, secret
+
+    def rotate(self, name: str, organisation: str, endpoint: str, now: datetime) -> tuple[str, str]:
+        """As `create`, under another name, and what signs now goes on signing beside it for OVERLAP (R73).
+
+        Another name again: of two racing rotations one is in force as a whole, and the loser forgets its own.
+        """
+        new = f"{self.prefix}{organisation}/{endpoint}/{secrets.token_hex(4)}"
+        secret = generate()
+        self.secrets.keep(new, [Key(secret), *(Key(one, now + OVERLAP) for one in self.secrets.signing(name, now)[:1])])
+        return new, secret
+
+    def signing(self, name: str, now: datetime) -> list[str]:
+        return self.secrets.signing(name, now)
 
     def forget(self, name: str) -> None:
         self.secrets.forget(name)

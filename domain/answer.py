@@ -209,6 +209,22 @@ class EndpointMade(EndpointShown):
     secret: str
 
 
+class TrialShown(TypedDict):
+    """What came of a test delivery: `status` is null when no answer came, and `error` then says why."""
+
+    status: int | None
+    ms: int
+    error: str | None
+
+
+class ReplayShown(TypedDict):
+    """Numbers after `after` up to `to` of lane `shard` go once more, with `pma-replay: true`."""
+
+    shard: str
+    after: int
+    to: int
+
+
 class DeliveryShown(TypedDict):
     """A numbered document of a lane (`shard`), rendered as it would be sent now."""
 

@@ -72,7 +72,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a lane stands: `next` is the last number given, `cursor` the last one received."""
+    """Where a lane stands: `next` is the last number given, `cursor` the last one received.
+
+    Numbers up to `replayed_to` were sent before, and go once more because their owner asked for it.
+    """
 
     next: int = 0
     cursor: int = 0
@@ -80,6 +83,7 @@ class Progress:
     rung_at: datetime | None = None
     next_attempt_at: datetime | None = None
     suspended_at: datetime | None = None
+    replayed_to: int = 0
 
     def wakes(self, now: datetime, window: timedelta) -> bool:
         """True when a doorbell is still to come that was rung for a row not yet sent."""
@@ -154,7 +158,7 @@ def webhook_id(of: Lane, number: int) -> str:
     return deterministic_id(of.organisation, "delivery", of.endpoint, of.name, str(number))
 
 
-def parcel(of: Lane, number: int, part: int = 1, parts: int = 1) -> Parcel:
+def parcel(of: Lane, number: int, part: int = 1, parts: int = 1, *, replay: bool = False) -> Parcel:
     """The id and headers of a number, or of its part (1-based) when it goes in several."""
     whole = webhook_id(of, number)
     headers = {
@@ -162,6 +166,7 @@ def parcel(of: Lane, number: int, part: int = 1, parts: int = 1) -> Parcel:
         "pma-endpoint": of.endpoint,
         "pma-shard": of.name,
         "pma-sequence": str(number),
+        **({"pma-replay": "true"} if replay else {}),
     }
     if parts == 1:
         return Parcel(whole, headers)

@@ -26,6 +26,7 @@ PmaError
 │   ├── SerialTaken          another organisation enrolled this serial first
 │   ├── AssignmentOverlap    somebody else holds the device, or that slot of it, in that period
 │   ├── GatewayRevoked       it was revoked, and is out of service for good
+│   ├── LaneBusy             a sender is at work in the lane just now
 │   ├── AlertOver            nobody needs to attend to it any more
 │   ├── StillInProgress      the same request is being carried out just now
 │   └── ShardsFixed          an endpoint's number of shards settles which lane a subject is in, for ever
@@ -180,6 +181,12 @@ class NothingKept(Conflict):
     """What was refused for want of consent kept no payload, so there is nothing to try again (P5)."""
 
     code = "nothing-kept"
+
+
+class LaneBusy(Conflict):
+    """A sender is at work in the lane just now."""
+
+    code = "lane-busy"
 
 
 class AlertOver(Conflict):

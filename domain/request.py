@@ -362,6 +362,13 @@ class EndpointBody(Body):
         )
 
 
+class ReplayBody(Body):
+    """`POST /v1/endpoints/{id}/replay`: send lane `shard` once more, from the number after `after` on."""
+
+    shard: Annotated[str, Field(max_length=32)]
+    after: Annotated[int, Field(ge=0, le=999_999_999_999)]
+
+
 B = TypeVar("B", bound=Body)
 
 

@@ -46,6 +46,7 @@ class Registry(Construct):
         contacts_key: kms.Key,
         archive_key: kms.IKey,
         deliveries: dynamodb.ITable,
+        doorbell: sqs.IQueue,
         idempotency: dynamodb.ITable,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -93,6 +94,7 @@ class Registry(Construct):
                 "contacts_key": contacts_key.key_arn,
                 "archive_key": archive_key.key_arn,
                 "deliveries_table": deliveries.table_name,
+                "doorbell_queue": doorbell.queue_url,
                 "idempotency_table": idempotency.table_name,
                 "secret_prefix": secret_prefix(stage.stack),
                 "provisioning_template": provisioning.template,
@@ -106,7 +108,8 @@ class Registry(Construct):
         function.uses(alerts, "BatchGetItem", "PutItem", "Query")
         function.may(["dynamodb:Query"], f"{alerts.table_arn}/index/by-id")
         function.uses(decisions, "BatchGetItem")
-        function.uses(deliveries, "GetItem", "Query")
+        function.uses(deliveries, "GetItem", "Query", "UpdateItem")
+        function.may(["sqs:SendMessage"], doorbell.queue_arn)
         function.uses(idempotency, "DeleteItem", "PutItem", "UpdateItem")
         function.may(["dynamodb:Query"], f"{quarantine.table_arn}/index/by-time")
         function.uses(quarantine, "BatchGetItem")
@@ -115,7 +118,12 @@ class Registry(Construct):
         function.holds(contacts_key, "kms:Encrypt")
         function.may(MAKES_KEYS, archive_key.key_arn)
         function.may(
-            ["secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:PutSecretValue"],
+            [
+                "secretsmanager:CreateSecret",
+                "secretsmanager:DeleteSecret",
+                "secretsmanager:GetSecretValue",
+                "secretsmanager:PutSecretValue",
+            ],
             endpoint_secrets(stage.stack),
             because=SECRETS_COME,
         )

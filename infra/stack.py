@@ -138,6 +138,7 @@ class Pma(Stack):
             contacts_key=keys.contacts,
             archive_key=keys.archive,
             deliveries=storage.deliveries,
+            doorbell=export.doorbell,
             idempotency=storage.idempotency,
         )
         Dashboard(self, "Dashboard", name=stage.stack, rule=stage.rule, chain=self)

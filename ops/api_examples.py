@@ -66,6 +66,7 @@ EXAMPLES: dict[str, Any] = {
     "post_acknowledge": {"version": 3, "actor": "doc-12"},
     "post_snooze": {"version": 3, "until": "2026-11-22T12:00:00+04:00", "actor": "doc-12", "reason": "new cuff comes"},
     "post_resolve": {"version": 3, "actor": "doc-12", "reason": "spoke with the patient"},
+    "post_replay": {"shard": "observations-0", "after": 0},
     "post_recall": {"lot": "L7", "mode": "block", "reason": "cuffs that leak"},
     "put_endpoint": {
         "url": "https://mis.example/pma",

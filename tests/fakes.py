@@ -90,6 +90,16 @@ class FakeLog:
         del self.leases[lane]
         return here
 
+    def rewind(self, lane: Lane, *, to: int, seen: Progress, now: datetime) -> Progress:
+        here = self.progress(lane)
+        if here.cursor != seen.cursor or (lane in self.leases and self.leases[lane][1] > now):
+            raise LostRace("the lane moved on, or a sender is at work in it")
+        replayed_to = max(seen.cursor, seen.replayed_to)
+        self.lanes[lane] = replace(
+            here, cursor=to, replayed_to=replayed_to, failures=0, next_attempt_at=None, suspended_at=None
+        )
+        return self.lanes[lane]
+
     def rows(self, lane: Lane, *, after: int, limit: int) -> list[Row]:
         content = self.content.get(lane, {})
         return [content[number] for number in range(after + 1, after + limit + 1) if number in content]

@@ -234,6 +234,7 @@ def api() -> Iterator[InProcess]:
     }
     with mock_aws():
         sqs = boto3.client("sqs", region_name=REGION)
+        settings["doorbell_queue"] = sqs.create_queue(QueueName="doorbell")["QueueUrl"]
         settings["backlog_queue"] = sqs.create_queue(QueueName="backlog")["QueueUrl"]
         for name in ("contacts_key", "archive_key"):
             settings[name] = boto3.client("kms", region_name=REGION).create_key()["KeyMetadata"]["KeyId"]

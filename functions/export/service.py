@@ -271,7 +271,7 @@ class Send:
         if progress is None:
             outcome.counts["nothing_to_do"] += 1
             return outcome
-        visit = _Visit(target, endpoint, owner, deadline, outcome)
+        visit = _Visit(target, endpoint, owner, deadline, outcome, progress.replayed_to)
         try:
             self._drain(visit, progress)
         except LostRace:
@@ -338,7 +338,7 @@ class Send:
             now = self.clock()
             if parts > 1 and not visit.has_time(now):
                 return Again(timedelta(), suspended=False)
-            sent = parcel(visit.lane, row.number, part, parts)
+            sent = parcel(visit.lane, row.number, part, parts, replay=row.number <= visit.replayed_to)
             secrets = self.secrets.signing(visit.endpoint.secret, now)
             answer = self.courier.post(
                 visit.endpoint.url,
@@ -370,6 +370,7 @@ class _Visit:
     owner: str
     deadline: datetime
     outcome: Outcome
+    replayed_to: int
     attempts: list[Attempt] = field(default_factory=list)
 
     def has_time(self, now: datetime) -> bool:

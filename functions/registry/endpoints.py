@@ -2,12 +2,20 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from domain.answer import AttemptShown, DeliveryShown, EndpointMade, EndpointShown, Page
+from domain.answer import (
+    AttemptShown,
+    DeliveryShown,
+    EndpointMade,
+    EndpointShown,
+    Page,
+    ReplayShown,
+    TrialShown,
+)
 from domain.delivery import Attempt, Lane, Row, webhook_id
 from domain.enrolment import Endpoint
-from domain.errors import ShardsFixed
+from domain.errors import LaneBusy, ShardsFixed
 from domain.rendering import render
-from domain.request import EndpointBody
+from domain.request import EndpointBody, ReplayBody
 from functions.registry import receiving
 from functions.registry.access import Routes
 from functions.registry.answers import answer, nothing, page
@@ -131,3 +139,54 @@ def get_deliveries(endpoint: str) -> Response[str]:
         log=wired().deliveries,
     )
     return page([_delivery(asked.lane, one) for one in asked.rows], asked.next)
+
+
+@routes.serve("POST", "/v1/endpoints/<endpoint>/test", scope="endpoints", gives=TrialShown)
+def post_test(endpoint: str) -> Response[str]:
+    """Send a signed bundle without entries, with `pma-sequence: 0`, and say what came of it."""
+    found = receiving.enrolled_endpoint(routes.organisation, endpoint, registry=wired().registry)
+    came = receiving.send_trial(found, secrets=wired().secrets, courier=wired().courier, now=clock())
+    shown: TrialShown = {"status": came.status, "ms": came.ms, "error": came.error}
+    return answer(shown)
+
+
+@routes.serve(
+    "POST", "/v1/endpoints/<endpoint>/rotate-secret", scope="endpoints", gives=EndpointMade, edits=True, versioned=True
+)
+def post_rotate_secret(endpoint: str) -> Response[str]:
+    """A new secret, shown once. The one before signs beside it for a day."""
+    rotated = receiving.rotate(
+        routes.organisation,
+        endpoint,
+        if_match=routes.if_match(),
+        registry=wired().registry,
+        secrets=wired().secrets,
+        now=clock(),
+    )
+    made: EndpointMade = {**_shown(rotated.endpoint), "secret": str(rotated.secret)}
+    return answer(made, version=rotated.endpoint.version)
+
+
+@routes.serve("POST", "/v1/endpoints/<endpoint>/enable", scope="endpoints", gives=EndpointShown, versioned=True)
+def post_enable(endpoint: str) -> Response[str]:
+    """Send there again, from where each lane stopped: an endpoint is disabled when its receiver answers 410."""
+    enabled = receiving.enable(routes.organisation, endpoint, registry=wired().registry, bell=wired().doorbell)
+    return answer(_shown(enabled), version=enabled.version)
+
+
+@routes.serve(
+    "POST",
+    "/v1/endpoints/<endpoint>/replay",
+    scope="endpoints",
+    takes=ReplayBody,
+    gives=ReplayShown,
+    status=202,
+    conflicts=(LaneBusy,),
+)
+def post_replay(endpoint: str) -> Response[str]:
+    """Send part of a lane once more, under the same ids and numbers, each as it stands now."""
+    found = receiving.enrolled_endpoint(routes.organisation, endpoint, registry=wired().registry)
+    body = routes.body(ReplayBody)
+    to = receiving.replay(found, body, log=wired().deliveries, bell=wired().doorbell, now=clock())
+    shown: ReplayShown = {"shard": body.shard, "after": body.after, "to": to}
+    return answer(shown, status=202)

@@ -14,6 +14,7 @@ from adapters.tokens import InvalidToken, KeysUnavailable
 from domain.errors import (
     Conflict,
     InvalidRequest,
+    LaneBusy,
     LostRace,
     NotFound,
     StaleVersion,
@@ -78,7 +79,7 @@ def no_route(error: NotFoundError) -> Response[str]:
 
 @app.exception_handler(Conflict)
 def conflict(error: Conflict) -> Response[str]:
-    headers = {"Retry-After": "1"} if isinstance(error, StillInProgress) else {}
+    headers = {"Retry-After": "1"} if isinstance(error, StillInProgress | LaneBusy) else {}
     return problem(412 if isinstance(error, StaleVersion) else 409, error.code, str(error), headers=headers)
 
 

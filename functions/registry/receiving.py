@@ -1,15 +1,16 @@
 """Where a hospital receives, and the log that it may read of what was sent: use cases over ports, no AWS."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
-from domain.delivery import Lane, Progress, Row
+from domain.delivery import Answer, Lane, Parcel, Progress, Row, parcel
 from domain.enrolment import Endpoint
-from domain.errors import Fault, LostRace, NotFound, ShardsFixed
-from domain.request import EndpointBody, check_endpoint_id, refuse
+from domain.errors import Fault, LaneBusy, LostRace, NotFound, ShardsFixed
+from domain.fhir import bundle
+from domain.request import EndpointBody, ReplayBody, check_endpoint_id, refuse
 from functions.registry.service import Registry, check_version, persistent
 
 _NUMBER = re.compile(r"[0-9]{1,12}")
@@ -22,7 +23,22 @@ class Secrets(Protocol):
         """The name under which a new secret is kept, and the secret itself."""
         ...
 
+    def rotate(self, name: str, organisation: str, endpoint: str, now: datetime) -> tuple[str, str]:
+        """The same, and what signed before signs beside it for a day."""
+        ...
+
+    def signing(self, name: str, now: datetime) -> Sequence[str]: ...
     def forget(self, name: str) -> None: ...
+
+
+class Bell(Protocol):
+    def ring(self, lane: Lane, after: timedelta = ...) -> None: ...
+
+
+class Courier(Protocol):
+    def post(
+        self, url: str, secrets: Sequence[str], parcel: Parcel, document: Mapping[str, Any], *, at: datetime
+    ) -> Answer: ...
 
 
 def enrolled_endpoint(organisation: str, token: str, *, registry: Registry) -> Endpoint:
@@ -100,10 +116,75 @@ def delete_endpoint(
 
 
 class Log(Protocol):
-    """The numbered logs of an endpoint's lanes."""
+    """The numbered logs of an endpoint's lanes; `rewind` raises LostRace when the lane is elsewhere than `seen`."""
 
     def progress(self, lane: Lane) -> Progress: ...
+    def rewind(self, lane: Lane, *, to: int, seen: Progress, now: datetime) -> Progress: ...
     def rows(self, lane: Lane, *, after: int, limit: int) -> Sequence[Row]: ...
+
+
+@persistent
+def rotate(
+    organisation: str, token: str, *, if_match: int | None, registry: Registry, secrets: Secrets, now: datetime
+) -> PutEndpoint:
+    """A new secret, which is in force with the write that names it. Raises NotFound, StaleVersion."""
+    before = enrolled_endpoint(organisation, token, registry=registry)
+    check_version(if_match, before.version)
+    name, secret = secrets.rotate(before.secret, organisation, token, now)
+    after = replace(before, secret=name, version=before.version + 1)
+    try:
+        registry.put_endpoint(after)
+    except LostRace:
+        secrets.forget(name)
+        raise
+    secrets.forget(before.secret)
+    return PutEndpoint(after, secret)
+
+
+@persistent
+def enable(organisation: str, token: str, *, registry: Registry, bell: Bell) -> Endpoint:
+    """Send there again, from where each lane stopped. Asked again, the lanes are woken once more. Raises NotFound."""
+    before = enrolled_endpoint(organisation, token, registry=registry)
+    after = before
+    if before.state != "enabled":
+        after = replace(before, state="enabled", version=before.version + 1)
+        registry.put_endpoint(after)
+    for name in _lanes(after):
+        bell.ring(Lane(organisation, token, name))
+    return after
+
+
+def replay(endpoint: Endpoint, body: ReplayBody, *, log: Log, bell: Bell, now: datetime) -> int:
+    """Send again what a lane's receiver had after a number; the last number that goes once more.
+
+    Raises InvalidRequest, LaneBusy.
+    """
+    refuse(_no_lane("/shard", body.shard, endpoint))
+    lane = Lane(endpoint.organisation, endpoint.id, body.shard)
+    seen = log.progress(lane)
+    if body.after >= seen.cursor:
+        refuse(Fault("/after", f"less than {seen.cursor}, the last number that was received"))
+    try:
+        log.rewind(lane, to=body.after, seen=seen, now=now)
+    except LostRace:
+        raise LaneBusy("a sender is at work in the lane just now: try again in a moment") from None
+    bell.ring(lane)
+    return seen.cursor
+
+
+def send_trial(endpoint: Endpoint, *, secrets: Secrets, courier: Courier, now: datetime) -> Answer:
+    """A signed bundle without entries, number 0 of the first lane: what the receiver made of it."""
+    sent = parcel(Lane(endpoint.organisation, endpoint.id, _lanes(endpoint)[0]), 0)
+    return courier.post(endpoint.url, secrets.signing(endpoint.secret, now), sent, bundle([], [], {}), at=now)
+
+
+def _lanes(endpoint: Endpoint) -> list[str]:
+    return [f"{content}-{number}" for content in ("alerts", "observations") for number in range(endpoint.shards)]
+
+
+def _no_lane(field: str, shard: str | None, endpoint: Endpoint) -> Fault | None:
+    lanes = _lanes(endpoint)
+    return None if shard in lanes else Fault(field, f"one of {', '.join(lanes)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +201,9 @@ def logged(endpoint: Endpoint, *, shard: str | None, after: str | None, limit: i
 
     Numbers whose delivery is no longer kept are left out, so a part may be empty and not the last.
     """
-    lanes = [f"{content}-{number}" for content in ("alerts", "observations") for number in range(endpoint.shards)]
     start = after or "0"
     refuse(
-        None if shard in lanes else Fault("query:shard", f"one of {', '.join(lanes)}"),
+        _no_lane("query:shard", shard, endpoint),
         None if _NUMBER.fullmatch(start) else Fault("query:after", "the last number you have, or 0"),
     )
     lane = Lane(endpoint.organisation, endpoint.id, str(shard))

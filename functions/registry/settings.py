@@ -21,6 +21,7 @@ class Settings:
     contacts_key: str
     archive_key: str
     deliveries_table: str
+    doorbell_queue: str
     idempotency_table: str
     secret_prefix: str
     provisioning_template: str

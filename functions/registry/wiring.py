@@ -13,6 +13,7 @@ from adapters.claims import ClaimLog
 from adapters.contacts import ContactVault
 from adapters.decisions import Decisions
 from adapters.deliveries import Deliveries
+from adapters.doorbell import Doorbell
 from adapters.environment import read
 from adapters.inbox import Backlog
 from adapters.iot import ThingCertificates
@@ -24,6 +25,7 @@ from adapters.requests import Requests
 from adapters.sealing import KeyRing
 from adapters.secrets import EndpointSecrets, Secrets
 from adapters.tokens import Tokens, keys_url
+from adapters.webhook import Webhook
 from domain.care_plan import Programme
 from domain.profile import DeviceProfile
 from functions.registry.settings import Settings
@@ -61,6 +63,14 @@ class Wired:
     @cached_property
     def secrets(self) -> EndpointSecrets:
         return EndpointSecrets(Secrets(client("secretsmanager")), self.settings.secret_prefix)
+
+    @cached_property
+    def doorbell(self) -> Doorbell:
+        return Doorbell(client("sqs"), self.settings.doorbell_queue)
+
+    @cached_property
+    def courier(self) -> Webhook:
+        return Webhook(allow_insecure=self.insecure)
 
     @cached_property
     def certificates(self) -> ThingCertificates:

@@ -45,6 +45,28 @@ def append(log: Log, *references: Reference, behind: bool = False, seen: Progres
     return log.append(LANE, references, seen=seen or log.progress(LANE), rung_at=NOW, behind=behind, now=NOW)
 
 
+def test_what_was_received_goes_once_more_and_is_known_as_such(log: Log) -> None:
+    for _ in range(3):
+        append(log, REFERENCE)
+    log.take(LANE, "a", now=NOW, until=LATER)
+    with pytest.raises(LostRace):
+        log.rewind(LANE, to=0, seen=log.progress(LANE), now=NOW)
+    for number in (1, 2):
+        log.advance(LANE, "a", number)
+    log.release(LANE, "a")
+    seen = log.progress(LANE)
+    assert (log.rewind(LANE, to=0, seen=seen, now=NOW).cursor, log.progress(LANE).replayed_to) == (0, 2)
+    with pytest.raises(LostRace):
+        log.rewind(LANE, to=0, seen=seen, now=NOW)
+    taken = log.take(LANE, "b", now=NOW, until=LATER)
+    assert taken is not None
+    assert (taken.cursor, taken.replayed_to) == (0, 2)
+    log.advance(LANE, "b", 1)
+    log.release(LANE, "b")
+    again = log.rewind(LANE, to=0, seen=log.progress(LANE), now=NOW)
+    assert again.replayed_to == 2, "a replay of a replay forgets nothing"
+
+
 def test_a_lane_that_was_never_written_is_at_nothing(log: Log) -> None:
     assert log.progress(LANE) == Progress()
     assert log.take(LANE, "a", now=NOW, until=LATER) is None

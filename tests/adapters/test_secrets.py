@@ -70,6 +70,17 @@ def test_r83_two_organisations_never_share_what_was_read(client: Counting) -> No
     assert made.secrets.signing(other, NOW) == [another]
 
 
+def test_r73_a_rotated_secret_signs_beside_the_new_one_for_a_day(client: Counting) -> None:
+    made = EndpointSecrets(Secrets(client), "pma-test/endpoint/")
+    name, secret = made.create("clinic-a", "mis-1")
+    second, newer = made.rotate(name, "clinic-a", "mis-1", NOW)
+    third, newest = made.rotate(second, "clinic-a", "mis-1", NOW + timedelta(hours=1))
+    assert made.signing(second, NOW) == [newer, secret]
+    assert made.signing(third, NOW + timedelta(hours=24)) == [newest, newer]
+    assert made.signing(third, NOW + timedelta(hours=25)) == [newest]
+    assert len({name, second, third}) == 3
+
+
 def test_a_forgotten_secret_signs_nothing_more(client: Counting) -> None:
     made = EndpointSecrets(Secrets(client), "pma/endpoint/")
     name, _ = made.create("clinic-a", "mis-1")

@@ -251,6 +251,18 @@ def test_a_lane_is_sent_in_order_and_the_cursor_follows(stage: Stage) -> None:
     assert [one.status for one in stage.log.attempts(ORGANISATION, "mis-1")] == [204] * 3
 
 
+def test_a_replay_has_the_ids_and_numbers_of_the_first_time_and_says_that_it_is_one(stage: Stage) -> None:
+    for number in range(3):
+        stage.append([stage.store(an_observation(id=f"o-{number}"))])
+    stage.drain(OBSERVATIONS)
+    stage.log.rewind(OBSERVATIONS, to=1, seen=stage.log.progress(OBSERVATIONS), now=stage.now)
+    stage.append([stage.store(an_observation(id="o-new"))])
+    stage.drain(OBSERVATIONS)
+    said = [(parcel.headers["pma-sequence"], parcel.headers.get("pma-replay")) for parcel, _ in stage.courier.taken]
+    assert said == [("1", None), ("2", None), ("3", None), ("2", "true"), ("3", "true"), ("4", None)]
+    assert [parcel.id for parcel, _ in stage.courier.taken][3:5] == [webhook_id(OBSERVATIONS, n) for n in (2, 3)]
+
+
 def test_more_rows_than_one_read_brings(stage: Stage) -> None:
     stage.append(*([stage.store(an_observation())] for _ in range(25)))
     stage.drain()
