@@ -63,3 +63,27 @@ def test_r33_more_than_a_transaction_takes_are_more_transactions(decisions: Deci
     readings = [an_observation(id=f"o-{n}") for n in range(130)]
     decisions.keep(*WHO, [late(one) for one in readings])
     assert len(items(decisions)) == 130
+
+
+def test_what_the_clock_decided_beside_a_reading_stays_the_clocks(decisions: Decisions) -> None:
+    reading = an_observation()
+    both = [
+        Decision(reading.id, "sbp-crisis", "3", "active", "active", "same-episode"),
+        Decision(None, "dbp-crisis", "3", "confirming", "active", None),
+    ]
+    decisions.keep(*WHO, [judged(reading, both, NOW)])
+    assert decisions.of([reading])[reading.id].decisions == tuple(both)
+    alone = an_observation(id="o-2")
+    decisions.keep(*WHO, [judged(alone, both[1:], NOW)])
+    assert decisions.of([alone])[alone.id].decisions == tuple(both[1:])
+
+
+def test_the_decisions_of_a_whole_template_fit_into_a_kilobyte(decisions: Decisions) -> None:
+    reading = an_observation()
+    said = [
+        Decision(reading.id, f"a-rule-of-a-long-name-{n}", "hypertension@1", "idle", "idle", "persisting")
+        for n in range(9)
+    ]
+    decisions.keep(*WHO, [judged(reading, said, NOW)])
+    (item,) = items(decisions)
+    assert sum(len(name) + len(str(value)) for name, value in item.items()) <= 1024
