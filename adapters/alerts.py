@@ -5,6 +5,7 @@
 | `{org}#{subject}` | `state` | the engine's state as JSON, and the version on which every write is conditioned |
 | `{org}#{subject}` | `alert#{alert id}` | the newest version of an alert |
 | `{org}#{subject}` | `outbox#{alert id}#{alert version}` | whom to tell of a version, and who has been (`told`) |
+| `{org}#{subject}` | `consent` | what hospitals are told of the consent (adapters/consent.py) |
 
 An index `by-id` finds an alert by its own id (`queue` = `{org}#open` or `{org}#over`, `id`), and all open ones of an
 organisation.
@@ -20,12 +21,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from adapters.care_plans import to_versions
+from adapters.consent import to_consent
 from adapters.cursor import read_cursor, write_cursor
 from adapters.decisions import Decisions
 from adapters.dynamodb import Item, batch_get, decode_item, encode_item, query, transact
 from adapters.registry import plan_key, subject_key, to_subject
 from domain.alert import Acknowledged, Alert, Monitored, State, dump, load
 from domain.decisions import Judged
+from domain.enrolment import ConsentTold
 from domain.notification import Notice
 from domain.plan_language import RANK
 
@@ -266,6 +269,11 @@ class Alerts:
         """`{(pk, sk): Alert}` of those that are present, read consistently."""
         found = batch_get(self.client, {self.table: keys})
         return {(pk, sk): to_alert(item) for (_, pk, sk), item in found.items()}
+
+    def consents(self, keys: Iterable[Key]) -> dict[Key, ConsentTold]:
+        """The same of what is told of consents."""
+        found = batch_get(self.client, {self.table: keys})
+        return {(pk, sk): to_consent(item) for (_, pk, sk), item in found.items()}
 
     def of_subject(
         self,

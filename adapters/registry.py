@@ -25,9 +25,10 @@ from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any, TypeAlias
 
+from adapters.consent import consent_put
 from adapters.dynamodb import Item, batch_get, decode_item, encode, encode_item, query, transact
 from adapters.sealing import data_key_key
-from domain.enrolment import Assignment, Consent, DataKey, Device, Endpoint, Holding, Organisation, Subject
+from domain.enrolment import Assignment, Consent, ConsentTold, DataKey, Device, Endpoint, Holding, Organisation, Subject
 from domain.reading import Clock, Status
 from domain.recall import Recall
 
@@ -66,6 +67,11 @@ def holding_key(organisation: str, subject: str, assignment: str) -> Key:
 
 def device_key(organisation: str, serial: str) -> Key:
     return f"{organisation}#device#{serial}", "device"
+
+
+def tombstone_key(organisation: str, subject: str) -> Key:
+    """In table `erasures` (adapters/erasures.py)."""
+    return f"{organisation}#{subject}", "tombstone"
 
 
 def recalls_key(organisation: str) -> Key:
@@ -459,7 +465,11 @@ class ExportNotes:
 @dataclass(frozen=True)
 class Registry(RegistryReader):
     """What the API and the operator write. What is written carries its new version; a write whose predecessor is not
-    the version just before it raises LostRace, so no edit is ever lost (R86)."""
+    the version just before it raises LostRace, so no edit is ever lost (R86). `alerts` and `erasures` are the tables
+    that a change of a subject touches as well."""
+
+    alerts: str = ""
+    erasures: str = ""
 
     def organisation_of(self, client_id: str) -> Organisation | None:
         """The organisation whose API client this is."""
@@ -514,9 +524,16 @@ class Registry(RegistryReader):
         pk, sk = client_key(client_id)
         self._write(_put_owned(self.table, {"pk": pk, "sk": sk, "organisation": organisation}))
 
-    def put_subject(self, subject: Subject) -> None:
-        """The subject, and its data key by its id. Raises LostRace."""
+    def put_subject(self, subject: Subject, told: ConsentTold | None = None) -> None:
+        """The subject, its data key by its id, and what hospitals are to be told. Raises LostRace, also when whoever
+        bore that pseudonym was erased meanwhile."""
         actions = [_put_next(self.table, from_subject(subject))]
+        if told is not None and self.alerts:
+            actions.append(consent_put(self.alerts, told))
+        if subject.version == 1 and self.erasures:
+            pk, sk = tombstone_key(subject.organisation, subject.id)
+            check = {"TableName": self.erasures, "Key": encode_item({"pk": pk, "sk": sk})}
+            actions.append({"ConditionCheck": check | {"ConditionExpression": "attribute_not_exists(pk)"}})
         if subject.data_key is not None:
             pk, sk = data_key_key(subject.organisation, subject.data_key.id)
             actions.append(_put(self.table, {"pk": pk, "sk": sk, "wrapped": subject.data_key.wrapped}))

@@ -59,6 +59,19 @@ class SubjectShown(TypedDict):
     version: int
 
 
+class ErasureShown(TypedDict):
+    """`found` counts, by place of `looked_in`, what was deleted; the archive cannot be read from `erased_at` on. At
+    `complete_at` no copy is left from which a table could be restored."""
+
+    subject: str
+    state: Literal["erasing", "erased"]
+    erased_at: Moment
+    finished_at: Moment | None
+    complete_at: Moment
+    looked_in: Sequence[str]
+    found: Mapping[str, int]
+
+
 AssignmentShown = TypedDict(
     "AssignmentShown", {"id": str, "subject": str, "from": Moment, "to": Moment | None, "slot": int | None}
 )

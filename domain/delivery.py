@@ -16,7 +16,7 @@ from domain.enrolment import Endpoint, Subject
 from domain.identity import deterministic_id
 
 Content = Literal["alerts", "observations"]
-RowType = Literal["observation", "alert", "derived"]
+RowType = Literal["observation", "alert", "derived", "consent"]
 
 REFERENCES_A_ROW = 100
 """At most so many readings or alerts in one delivery."""
@@ -145,7 +145,12 @@ def window(endpoint: Endpoint, content: Content) -> timedelta:
 
 def wants(endpoint: Endpoint, subject: Subject, kind: str) -> bool:
     """True when the endpoint's filters let through this kind of this subject."""
-    return not {"*", kind}.isdisjoint(endpoint.kinds) and not {"*", *subject.programmes}.isdisjoint(endpoint.programmes)
+    return not {"*", kind}.isdisjoint(endpoint.kinds) and follows(endpoint, subject.programmes)
+
+
+def follows(endpoint: Endpoint, programmes: Iterable[str]) -> bool:
+    """True when the endpoint receives of subjects of these programmes."""
+    return not {"*", *programmes}.isdisjoint(endpoint.programmes)
 
 
 def may_leave(subject: Subject | None) -> bool:

@@ -69,6 +69,36 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentTold:
+    """Whether a person consents, as hospitals are told it: all that is still sent after withdrawal or erasure (P5)."""
+
+    organisation: str
+    subject: str
+    version: int
+    programmes: tuple[str, ...]
+    given_at: datetime | None
+    withdrawn_at: datetime | None = None
+    erased_at: datetime | None = None
+
+
+def consent_told(before: Subject | None, after: Subject, now: datetime) -> ConsentTold | None:
+    """What a change of a subject makes of its consent; None when that is as it was. Taken back without a word of when,
+    it is withdrawn now."""
+    was, is_now = before.consent if before else None, after.consent
+    if was == is_now:
+        return None
+    given = is_now or was
+    return ConsentTold(
+        organisation=after.organisation,
+        subject=after.id,
+        version=after.version,
+        programmes=after.programmes,
+        given_at=given.given_at if given else None,
+        withdrawn_at=is_now.withdrawn_at if is_now else now,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """A device on a subject for a period: from `from_at` (inclusive) to `to_at` (exclusive; None is open)."""
 

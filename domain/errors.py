@@ -25,6 +25,7 @@ PmaError
 │   ├── StaleVersion         the caller edited an older version
 │   ├── SerialTaken          another organisation enrolled this serial first
 │   ├── AssignmentOverlap    somebody else holds the device, or that slot of it, in that period
+│   ├── SubjectErased        whoever bore that pseudonym was erased, and stays erased
 │   ├── GatewayRevoked       it was revoked, and is out of service for good
 │   ├── LaneBusy             a sender is at work in the lane just now
 │   ├── AlertOver            nobody needs to attend to it any more
@@ -169,6 +170,12 @@ class AssignmentOverlap(Conflict):
     """The device, or that slot of it, is assigned to somebody in that period already."""
 
     code = "assignment-overlap"
+
+
+class SubjectErased(Conflict):
+    """Whoever bore that pseudonym was erased: nobody is enrolled under it again, by accident or otherwise."""
+
+    code = "subject-erased"
 
 
 class GatewayRevoked(Conflict):

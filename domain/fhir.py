@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from domain.alert import Alert
 from domain.codes import EXTRA_LOINC, KINDS, ValueType
 from domain.derived import FORMS, Derived
-from domain.enrolment import Device
+from domain.enrolment import ConsentTold, Device
 from domain.identity import deterministic_id
 from domain.observation import Observation
 
@@ -36,6 +36,7 @@ EXTENSION = "urn:pma:extension"
 DERIVED = "urn:pma:derived"
 
 _LOINC = "http://loinc.org"
+_TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 _UCUM = "http://unitsofmeasure.org"
 _CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 _CATEGORY_DISPLAY = {"vital-signs": "Vital Signs", "laboratory": "Laboratory"}
@@ -71,6 +72,7 @@ def bundle(
     alerts: Iterable[Alert],
     devices: Mapping[str, Device],
     derived: Iterable[Derived] = (),
+    consents: Iterable[ConsentTold] = (),
 ) -> Json:
     """A transaction that puts each resource once and is closed under reference.
 
@@ -86,6 +88,7 @@ def bundle(
     resources += [_flag(alert, shown) for alert in {alert.id: alert for alert in alerts}.values()]
     for value in derived:
         resources += _derived(value)
+    resources += map(_consent, consents)
     rendered: Json = {"resourceType": "Bundle", "type": "transaction"}
     if resources:
         rendered["entry"] = [_entry(resource) for resource in resources]
@@ -379,6 +382,25 @@ def _flag(alert: Alert, shown: Container[str]) -> Json:
         "code": {"coding": [{"system": RULE, "code": alert.rule}], "text": alert.rule},
         "subject": _subject(alert.subject),
         "period": period,
+    }
+
+
+def _consent(told: ConsentTold) -> Json:
+    """R4 knows an opt-in by its policy rule; an erasure is an extension of ours."""
+    extensions = [_version(told.version)]
+    if told.erased_at is not None:
+        extensions.append({"url": f"{EXTENSION}:erased-at", "valueDateTime": _time(told.erased_at)})
+    period = {name: _time(at) for name, at in (("start", told.given_at), ("end", told.withdrawn_at)) if at is not None}
+    return {
+        "resourceType": "Consent",
+        "id": deterministic_id(told.organisation, "consent", told.subject),
+        "extension": extensions,
+        "status": "active" if told.withdrawn_at is None else "inactive",
+        "scope": {"coding": [{"system": f"{_TERMINOLOGY}/consentscope", "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": _LOINC, "code": "59284-0", "display": "Patient Consent"}]}],
+        "patient": _subject(told.subject),
+        "policyRule": {"coding": [{"system": f"{_TERMINOLOGY}/v3-ActCode", "code": "OPTIN"}]},
+        "provision": {"type": "permit"} | ({"period": period} if period else {}),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 from domain import fhir
 from domain.alert import Alert
 from domain.delivery import Reference, may_leave
-from domain.enrolment import Device, Subject
+from domain.enrolment import ConsentTold, Device, Subject
 from domain.observation import Observation
 from domain.summary import Past, of_week
 
@@ -32,6 +32,7 @@ class Observations(Past, Protocol):
 
 class Alerts(Protocol):
     def get(self, keys: Iterable[Key]) -> Mapping[Key, Alert]: ...
+    def consents(self, keys: Iterable[Key]) -> Mapping[Key, ConsentTold]: ...
 
 
 def render(
@@ -59,6 +60,7 @@ def render(
         [one for one in raised if (one.organisation, one.subject) in open_],
         {serial: device for (_, serial), device in devices.items()},
         [one for one in derived if one is not None],
+        alerts.consents(keys["consent"]).values() if keys["consent"] else (),
     )
 
 

@@ -45,6 +45,7 @@ class Registry(Construct):
         contacts: dynamodb.ITable,
         contacts_key: kms.Key,
         archive_key: kms.IKey,
+        erasures: dynamodb.ITable,
         deliveries: dynamodb.ITable,
         doorbell: sqs.IQueue,
         idempotency: dynamodb.ITable,
@@ -93,6 +94,7 @@ class Registry(Construct):
                 "contacts_table": contacts.table_name,
                 "contacts_key": contacts_key.key_arn,
                 "archive_key": archive_key.key_arn,
+                "erasures_table": erasures.table_name,
                 "deliveries_table": deliveries.table_name,
                 "doorbell_queue": doorbell.queue_url,
                 "idempotency_table": idempotency.table_name,
@@ -107,6 +109,7 @@ class Registry(Construct):
         function.uses(observations, "BatchGetItem", "Query")
         function.uses(alerts, "BatchGetItem", "PutItem", "Query")
         function.may(["dynamodb:Query"], f"{alerts.table_arn}/index/by-id")
+        function.uses(erasures, "BatchGetItem", "ConditionCheckItem", "PutItem")
         function.uses(decisions, "BatchGetItem")
         function.uses(deliveries, "GetItem", "Query", "UpdateItem")
         function.may(["sqs:SendMessage"], doorbell.queue_arn)

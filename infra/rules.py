@@ -494,7 +494,8 @@ _LOOKS_AFTER = re.compile(
 
 @rule("F11")
 def only_notify_opens_contacts(template: Template) -> list[str]:
-    """The vault: the API seals and sees that something is there, notify opens, nobody else comes near (P1)."""
+    """The vault: the API seals and sees that something is there, notify opens, erase deletes unopened, nobody
+    else comes near (P1)."""
     table = [name for name, _ in of_type(template, "AWS::DynamoDB::Table") if name.startswith("StorageContacts")]
     key = [name for name, _ in of_type(template, "AWS::KMS::Key") if name.startswith("KeysContacts")]
     if len(table) != 1 or len(key) != 1:
@@ -502,6 +503,7 @@ def only_notify_opens_contacts(template: Template) -> list[str]:
     may = {role: {"dynamodb:GetItem", "kms:Decrypt"} for role in roles_of(template, "notify")} | {
         role: {"dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Encrypt"} for role in roles_of(template, "registry")
     }
+    may |= {role: {"dynamodb:DeleteItem"} for role in roles_of(template, "erase")}
     found = []
     for statement in template["Resources"][key[0]]["Properties"]["KeyPolicy"]["Statement"]:
         uses = {action for action in listed(statement["Action"]) if not _LOOKS_AFTER.fullmatch(action)}

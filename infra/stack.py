@@ -9,6 +9,7 @@ from constructs import Construct
 from infra.alarms import Alarms
 from infra.dashboard import Dashboard
 from infra.devices import Devices
+from infra.erase import Erase
 from infra.evaluate import Evaluate
 from infra.export import Export
 from infra.function import Runtime
@@ -115,6 +116,7 @@ class Pma(Stack):
             quarantine=storage.quarantine,
             backlog=inbox.backlog,
         )
+        Erase(self, "Erase", runtime=runtime, storage=storage)
         provisioning = Provisioning(
             self,
             "Provisioning",
@@ -137,6 +139,7 @@ class Pma(Stack):
             contacts=storage.contacts,
             contacts_key=keys.contacts,
             archive_key=keys.archive,
+            erasures=storage.erasures,
             deliveries=storage.deliveries,
             doorbell=export.doorbell,
             idempotency=storage.idempotency,
@@ -154,6 +157,7 @@ class Pma(Stack):
             "DecisionsTable": storage.decisions.table_name,
             "DeliveriesTable": storage.deliveries.table_name,
             "ContactsTable": storage.contacts.table_name,
+            "ErasuresTable": storage.erasures.table_name,
             "QuarantineTable": storage.quarantine.table_name,
             "InboxQueueUrl": inbox.fresh.queue_url,
             "BacklogQueueUrl": inbox.backlog.queue_url,

@@ -40,6 +40,8 @@ class Storage(Construct):
         self.deliveries = self._table("Deliveries", expires=True)
         self.contacts = self._table("Contacts")
         self.idempotency = self._table("Idempotency", expires=True)
+        # Of its own, so that it is never restored with what it holds to: who was erased stays erased (R90).
+        self.erasures = self._table("Erasures", stream=True)
         self.quarantine = self._table("Quarantine", expires=True)
         # Sixteen shelves an organisation: newest first without one hot key (R32).
         self.quarantine.add_global_secondary_index(

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from adapters.archive import BrokenLine
 from adapters.dynamodb import Throttled
 from adapters.queue import NotTaken
-from ops import alert_load, catalogue, organisation, quarantine, replay
+from ops import alert_load, catalogue, erasure, organisation, quarantine, replay
 from ops.errors import OperatorError
 
 
@@ -22,6 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     alert_load.add_parser(commands)
     quarantine.add_parser(commands)
     replay.add_parser(commands)
+    erasure.add_parser(commands)
     chosen = parser.parse_args(arguments)
     try:
         print(json.dumps(chosen.run(chosen), indent=2, ensure_ascii=False))

@@ -12,7 +12,7 @@ from domain.alert import Alert, Monitored, State, dump, load
 from domain.codes import KINDS
 from domain.decisions import Judged
 from domain.delivery import Answer, Attempt, Lane, Parcel, Progress, Reference, Row
-from domain.enrolment import Assignment, Device, Endpoint, Holding, Organisation, Subject
+from domain.enrolment import Assignment, ConsentTold, Device, Endpoint, Holding, Organisation, Subject
 from domain.errors import LostRace
 from domain.identity import Identity
 from domain.judgement import Kept
@@ -257,8 +257,13 @@ class FakeAlerts:
 
     rows: dict[tuple[str, str], Alert] = field(default_factory=dict)
 
+    told: dict[tuple[str, str], ConsentTold] = field(default_factory=dict)
+
     def get(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Alert]:
         return {key: self.rows[key] for key in keys if key in self.rows}
+
+    def consents(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ConsentTold]:
+        return {key: self.told[key] for key in keys if key in self.told}
 
 
 @dataclass
@@ -410,7 +415,7 @@ class FakeEnrolled:
     def holdings(self, organisation: str, subject: str) -> list[Holding]:
         return list(self.held.get((organisation, subject), {}).values())
 
-    def put_subject(self, subject: Subject) -> None:
+    def put_subject(self, subject: Subject, told: ConsentTold | None = None) -> None:
         self._put((Subject, subject.organisation, subject.id), subject)
 
     def put_device(self, device: Device) -> None:

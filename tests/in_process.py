@@ -38,7 +38,17 @@ INDICES = {
     "registry": {"fleet": ("fleet", "id")},
     "quarantine": {"by-time": ("shelf", "shelved"), "by-carrier": ("carrier", "shelved")},
 }
-TABLES = ("registry", "observations", "alerts", "quarantine", "contacts", "deliveries", "decisions", "idempotency")
+TABLES = (
+    "registry",
+    "observations",
+    "alerts",
+    "quarantine",
+    "contacts",
+    "deliveries",
+    "decisions",
+    "idempotency",
+    "erasures",
+)
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters.alerts import Alerts, is_new_version
 from adapters.aws import client
+from adapters.consent import from_record, is_of_consent
 from adapters.deliveries import Deliveries
 from adapters.doorbell import Doorbell, to_lane
 from adapters.dynamodb import decode_item
@@ -79,11 +80,26 @@ def changes(event: dict[str, Any]) -> list[Change]:
         kind = record["dynamodb"]["Keys"]["sk"]["S"].partition("#")[0]
         if is_new_version(record):
             found.append(_change(record["dynamodb"], "alerts", "alert"))
+        elif is_of_consent(record):
+            found.append(_of_consent(record))
         elif kind in KINDS and is_new_reading(record):
             found.append(_change(record["dynamodb"], "observations", "observation"))
         elif kind in KINDS and is_mark(record):
             found.append(_marked(record, kind))
     return found
+
+
+def _of_consent(record: dict[str, Any]) -> Change:
+    key, told = from_record(record)
+    return Change(
+        sequence=record["dynamodb"]["SequenceNumber"],
+        content="alerts",
+        organisation=told.organisation,
+        subject=told.subject,
+        kind="consent",
+        reference=Reference("consent", *key),
+        consent=told,
+    )
 
 
 def _marked(record: dict[str, Any], kind: str) -> Change:

@@ -28,6 +28,7 @@ from domain.delivery import (
     Row,
     Step,
     TooBig,
+    follows,
     lane,
     may_leave,
     next_step,
@@ -37,7 +38,7 @@ from domain.delivery import (
     window,
 )
 from domain.derived import FORMS
-from domain.enrolment import Device, Endpoint, Subject
+from domain.enrolment import ConsentTold, Device, Endpoint, Subject
 from domain.errors import LostRace
 from domain.rendering import Alerts, Observations, render
 from domain.summary import closed, derived_from, touched, weeks_since
@@ -105,7 +106,8 @@ class Courier(Protocol):
 @dataclass(frozen=True, slots=True)
 class Change:
     """A row of a stream that may leave. `sequence` is the record's number; `moments` are when the reading was measured,
-    or was taken to be until it was corrected: what was derived of those times is worked out again."""
+    or was taken to be until it was corrected: what was derived of those times is worked out again. `consent` is what is
+    told of a consent, which leaves whether or not it is in force."""
 
     sequence: str
     content: Content
@@ -114,6 +116,7 @@ class Change:
     kind: str
     reference: Reference
     moments: tuple[datetime, ...] = ()
+    consent: ConsentTold | None = None
 
 
 @dataclass
@@ -163,10 +166,8 @@ class Collect:
         lanes: dict[Lane, tuple[Endpoint, Content, list[Change]]] = {}
         for change in changes:
             subject = subjects.get((change.organisation, change.subject))
-            if subject is None or not may_leave(subject):
-                continue
             for endpoint in endpoints[change.organisation]:
-                if wants(endpoint, subject, change.kind):
+                if _goes(change, subject, endpoint):
                     target = lane(endpoint, change.content, change.subject)
                     lanes.setdefault(target, (endpoint, change.content, []))[2].append(change)
         return lanes
@@ -196,6 +197,13 @@ class Collect:
                 self.bell.ring(target)
             return
         raise LostRace("others kept appending to the lane")
+
+
+def _goes(change: Change, subject: Subject | None, endpoint: Endpoint) -> bool:
+    """Whoever was ever told of a subject is told that its consent has ended, and nothing more (P5)."""
+    if change.consent is not None:
+        return follows(endpoint, change.consent.programmes)
+    return subject is not None and may_leave(subject) and wants(endpoint, subject, change.kind)
 
 
 class _Weeks(NamedTuple):

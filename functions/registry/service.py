@@ -12,8 +12,9 @@ from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from domain.care_plan import CarePlan, PlanVersion, parse_plan
-from domain.enrolment import Assignment, DataKey, Device, Endpoint, Holding, Subject, missing
-from domain.errors import Fault, GatewayRevoked, LostRace, NotFound, SerialTaken, StaleVersion
+from domain.enrolment import Assignment, ConsentTold, DataKey, Device, Endpoint, Holding, Subject, consent_told, missing
+from domain.erasure import Tombstone
+from domain.errors import Fault, GatewayRevoked, LostRace, NotFound, SerialTaken, StaleVersion, SubjectErased
 from domain.plan_language import CarePlanBody
 from domain.profile import DeviceProfile
 from domain.request import (
@@ -43,11 +44,18 @@ class Registry(Protocol):
     def device(self, organisation: str, serial: str) -> Device | None: ...
     def endpoint(self, organisation: str, endpoint: str) -> Endpoint | None: ...
     def holdings(self, organisation: str, subject: str) -> Sequence[Holding]: ...
-    def put_subject(self, subject: Subject) -> None: ...
+    def put_subject(self, subject: Subject, told: ConsentTold | None = None) -> None: ...
     def put_device(self, device: Device) -> None: ...
     def put_assignment(self, device: Device, assignment: Assignment) -> None: ...
     def put_endpoint(self, endpoint: Endpoint) -> None: ...
     def delete_endpoint(self, endpoint: Endpoint) -> None: ...
+
+
+class Erasures(Protocol):
+    def get(self, organisation: str, subject: str) -> Tombstone | None: ...
+    def begin(self, subject: Subject, at: datetime) -> None:
+        """Raises LostRace when the subject is no longer that version."""
+        ...
 
 
 class DataKeys(Protocol):
@@ -116,16 +124,20 @@ def put_subject(
     if_match: int | None,
     registry: Registry,
     keys: DataKeys,
+    erasures: Erasures,
     programmes: Collection[str],
+    now: datetime,
 ) -> Subject:
     """Enrol a subject, with a key for its bytes, or change what is known of it. Said again, nothing changes.
 
-    Raises InvalidRequest, StaleVersion.
+    Raises InvalidRequest, StaleVersion, SubjectErased.
     """
     before = registry.subject(organisation, token)
     version = 0 if before is None else before.version
     if before is None:
         check_subject(token)
+        if erasures.get(organisation, token) is not None:
+            raise SubjectErased("whoever bore that pseudonym was erased: enrol under another one")
     wanted = body.subject(token, organisation=organisation, version=version, programmes=programmes)
     wanted = replace(wanted, data_key=None if before is None else before.data_key)
     if wanted == before:
@@ -137,8 +149,22 @@ def put_subject(
         told_to=before.told_to if before else None,
         data_key=wanted.data_key or keys.new_data_key(organisation),
     )
-    registry.put_subject(after)
+    registry.put_subject(after, consent_told(before, after, now))
     return after
+
+
+@persistent
+def erase_subject(
+    organisation: str, token: str, *, if_match: int | None, registry: Registry, erasures: Erasures, now: datetime
+) -> Tombstone:
+    """Forget a subject for good; asked again, how far that is. Raises NotFound, StaleVersion."""
+    tombstone = erasures.get(organisation, token)
+    if tombstone is not None:
+        return tombstone
+    subject = enrolled_subject(organisation, token, registry=registry)
+    check_version(if_match, subject.version)
+    erasures.begin(subject, now)
+    return Tombstone(organisation, token, now)
 
 
 def lacks(subject: Subject, *, registry: Registry, plans: CarePlans, vault: Vault, now: datetime) -> list[str]:

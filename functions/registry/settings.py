@@ -20,6 +20,7 @@ class Settings:
     contacts_table: str
     contacts_key: str
     archive_key: str
+    erasures_table: str
     deliveries_table: str
     doorbell_queue: str
     idempotency_table: str

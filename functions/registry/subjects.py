@@ -2,8 +2,10 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from domain.answer import ConsentShown, SubjectShown
+from domain.answer import ConsentShown, ErasureShown, SubjectShown
 from domain.enrolment import Consent, Subject
+from domain.erasure import LOOKED_IN, Tombstone
+from domain.errors import SubjectErased
 from domain.request import ContactsBody, SubjectBody
 from functions.registry import service
 from functions.registry.access import Routes
@@ -47,6 +49,7 @@ def _shown(subject: Subject) -> SubjectShown:
     made=SubjectShown,
     edits=True,
     versioned=True,
+    conflicts=(SubjectErased,),
 )
 def put_subject(subject: str) -> Response[str]:
     """Enrol a subject, or change what is known of it."""
@@ -57,9 +60,38 @@ def put_subject(subject: str) -> Response[str]:
         if_match=routes.if_match(),
         registry=wired().registry,
         keys=wired().keys,
+        erasures=wired().erasures,
         programmes=wired().programmes,
+        now=clock(),
     )
     return answer(_shown(after), status=201 if after.version == 1 else 200, version=after.version)
+
+
+def _erasure(tombstone: Tombstone) -> ErasureShown:
+    finished_at = tombstone.finished_at
+    return {
+        "subject": tombstone.subject,
+        "state": "erasing" if finished_at is None else "erased",
+        "erased_at": tombstone.erased_at.isoformat(),
+        "finished_at": None if finished_at is None else finished_at.isoformat(),
+        "complete_at": tombstone.complete_at.isoformat(),
+        "looked_in": list(LOOKED_IN),
+        "found": tombstone.found,
+    }
+
+
+@routes.serve("DELETE", "/v1/subjects/<subject>", scope="enrol", gives=ErasureShown, status=202, edits=True)
+def delete_subject(subject: str) -> Response[str]:
+    """Erase a subject for good. Asked again, it says what was found where; no copy is left at `complete_at`."""
+    tombstone = service.erase_subject(
+        routes.organisation,
+        subject,
+        if_match=routes.if_match(),
+        registry=wired().registry,
+        erasures=wired().erasures,
+        now=clock(),
+    )
+    return answer(_erasure(tombstone), status=202)
 
 
 @routes.serve("GET", "/v1/subjects/<subject>", scope="enrol", gives=SubjectShown, versioned=True)

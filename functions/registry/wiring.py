@@ -15,6 +15,7 @@ from adapters.decisions import Decisions
 from adapters.deliveries import Deliveries
 from adapters.doorbell import Doorbell
 from adapters.environment import read
+from adapters.erasures import Erasures
 from adapters.inbox import Backlog
 from adapters.iot import ThingCertificates
 from adapters.observations import Observations
@@ -42,7 +43,8 @@ class Wired:
 
     @cached_property
     def registry(self) -> Registry:
-        return Registry(client("dynamodb"), self.settings.registry_table)
+        settings = self.settings
+        return Registry(client("dynamodb"), settings.registry_table, settings.alerts_table, settings.erasures_table)
 
     @cached_property
     def keys(self) -> KeyRing:
@@ -55,6 +57,13 @@ class Wired:
     @cached_property
     def requests(self) -> Requests:
         return Requests(client("dynamodb"), self.settings.idempotency_table)
+
+    @cached_property
+    def erasures(self) -> Erasures:
+        settings = self.settings
+        return Erasures(
+            client("dynamodb"), settings.erasures_table, registry=settings.registry_table, alerts=settings.alerts_table
+        )
 
     @cached_property
     def tokens(self) -> Tokens:

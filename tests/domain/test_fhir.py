@@ -17,6 +17,8 @@ from adapters.webhook import to_bytes
 from domain import fhir
 from domain.codes import KINDS
 from domain.derived import FORMS, PREGNANCY, Derived, Period
+from domain.enrolment import ConsentTold
+from domain.identity import deterministic_id
 from domain.observation import Marks, Observation, marked
 from tests.builders import NOW, ORGANISATION, SERIAL, SUBJECT, a_device, an_alert, an_observation
 
@@ -445,3 +447,30 @@ def test_glucose_statistics_are_those_of_the_hl7_guide_and_say_the_range() -> No
     assert codes == ["104642-4", "104641-6", "97510-2", "104640-8", "104639-0"]
     assert ranges["method"] == {"text": "in range: 3.5-7.8 mmol/L"}
     assert [one["code"]["coding"][0]["code"] for one in others] == ["105273-7", "97506-0", "104638-2", "104637-4"]
+
+
+# consent
+
+
+TOLD = ConsentTold(ORGANISATION, SUBJECT, 3, ("hypertension",), NOW - timedelta(days=9))
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "period"),
+    [
+        (TOLD, "active", {"start"}),
+        (replace(TOLD, withdrawn_at=NOW), "inactive", {"start", "end"}),
+        (replace(TOLD, withdrawn_at=NOW, erased_at=NOW), "inactive", {"start", "end"}),
+        (replace(TOLD, given_at=None, withdrawn_at=NOW, erased_at=NOW), "inactive", {"end"}),
+        (replace(TOLD, given_at=None), "active", set()),
+    ],
+    ids=["given", "withdrawn", "erased", "erased and never given", "no date"],
+)
+def test_p5_a_consent_is_a_resource_of_r4(told: ConsentTold, status: str, period: set[str]) -> None:
+    sent = fhir.bundle([], [], {}, [], [told])
+    Bundle.model_validate(sent)
+    (entry,) = sent["entry"]
+    assert entry["request"]["url"] == f"Consent/{deterministic_id(ORGANISATION, 'consent', SUBJECT)}"
+    resource = entry["resource"]
+    assert (resource["status"], set(resource["provision"].get("period", {}))) == (status, period)
+    assert resource["patient"]["identifier"] == {"system": "urn:pma:subject", "value": SUBJECT}

@@ -10,7 +10,7 @@ import pytest
 from adapters.aws import client as aws_client
 from adapters.registry import Registry
 from adapters.requests import Requests
-from domain.enrolment import Organisation, Subject
+from domain.enrolment import ConsentTold, Organisation, Subject
 from domain.errors import LostRace
 from functions.registry.tenancy import KNOWN_FOR, Tenants
 from functions.registry.wiring import wired
@@ -129,15 +129,15 @@ class Busy(Registry):
         super().__init__(client, table)
         object.__setattr__(self, "pma", pma)
 
-    def put_subject(self, subject: Subject) -> None:
+    def put_subject(self, subject: Subject, told: ConsentTold | None = None) -> None:
         status, document, headers = vars(self)["pma"].call("PUT", S, EXAMPLES["put_subject"], idempotency_key=KEY)
         Busy.meanwhile = (status, document["code"], headers["retry-after"])
-        super().put_subject(subject)
+        super().put_subject(subject, told)
 
 
 def test_what_failed_for_the_moment_is_not_the_answer_for_ever(pma: InProcess) -> None:
     class Loser(Registry):
-        def put_subject(self, subject: Subject) -> None:
+        def put_subject(self, subject: Subject, told: ConsentTold | None = None) -> None:
             raise LostRace("as ever")
 
     with pma.wired(registry=Loser(aws_client("dynamodb"), "registry")):

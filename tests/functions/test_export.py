@@ -13,7 +13,7 @@ from adapters.alerts import to_item as alert_item
 from adapters.dynamodb import encode_item
 from domain import fhir
 from domain.delivery import Answer, Lane, Parcel, Progress, Reference, lane, webhook_id
-from domain.enrolment import Consent, Endpoint
+from domain.enrolment import Consent, Endpoint, Subject
 from domain.observation import Observation
 from functions.export import handler
 from functions.export.service import Change, Collect, Outcome, Send
@@ -480,6 +480,59 @@ def test_a_lost_lease_ends_the_visit(stage: Stage) -> None:
     stage.courier.answer = taken_over
     assert stage.drain().counts == {"lost_leases": 1, "attempts": 1}
     assert stage.log.progress(OBSERVATIONS).cursor == 0
+
+
+# consent
+
+
+CONSENT = (f"{ORGANISATION}#{SUBJECT}", "consent")
+
+
+def a_consent_record(**changes: Any) -> dict[str, Any]:
+    """What the alerts' stream brings when a consent was withdrawn."""
+    facts = {"organisation": ORGANISATION, "subject": SUBJECT, "version": 2, "programmes": ["hypertension"]}
+    times = {"given_at": NOW - timedelta(days=9), "withdrawn_at": NOW, "erased_at": None}
+    item = encode_item({"pk": CONSENT[0], "sk": CONSENT[1]} | facts | times | changes)
+    keys = {name: item[name] for name in ("pk", "sk")}
+    return {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "9", "Keys": keys, "NewImage": item}}
+
+
+@pytest.mark.parametrize(
+    "enrolled", [[], [a_subject(consent=None)], [a_subject()]], ids=["erased", "withdrawn", "given"]
+)
+def test_r91_a_consent_leaves_whatever_became_of_the_subject(stage: Stage, enrolled: list[Subject]) -> None:
+    stage.registry.enrolled = enrolled
+    (change,) = handler.changes({"Records": [a_consent_record()]})
+    stage.collect([change])
+    assert stage.log.content[ALERTS][1].references == (Reference("consent", *CONSENT),)
+    stage.alerts.told[CONSENT] = change.consent or pytest.fail("no consent")
+    stage.drain(ALERTS)
+    ((_, document),) = stage.courier.taken
+    (entry,) = document["entry"]
+    assert (entry["resource"]["resourceType"], entry["resource"]["status"]) == ("Consent", "inactive")
+
+
+@pytest.mark.parametrize(
+    ("followed", "kinds", "told"),
+    [(("*",), ("glucose",), True), (("hypertension",), ("*",), True), (("diabetes",), ("*",), False)],
+    ids=["of all, whatever the kinds", "of the programme", "of another"],
+)
+def test_r91_whoever_follows_the_subject_is_told(followed: tuple[str, ...], kinds: tuple[str, ...], told: bool) -> None:
+    stage = Stage(an_endpoint(programmes=followed, kinds=kinds))
+    stage.registry.enrolled = []
+    stage.collect(handler.changes({"Records": [a_consent_record()]}))
+    assert (ALERTS in stage.log.content) == told
+
+
+def test_r91_after_withdrawal_nothing_else_leaves(stage: Stage) -> None:
+    reference = stage.store(an_observation())
+    stage.append([reference])
+    stage.registry.enrolled = [a_subject(consent=Consent(NOW - timedelta(days=9), withdrawn_at=NOW))]
+    stage.collect([a_change(1), an_alert_change(1), *handler.changes({"Records": [a_consent_record()]})])
+    stage.drain()
+    ((_, document),) = stage.courier.taken
+    assert "entry" not in document, "the number stays, empty"
+    assert list(stage.log.content) == [OBSERVATIONS, ALERTS]
 
 
 # the handlers

@@ -18,7 +18,7 @@ from adapters.dynamodb import encode_item
 from adapters.observations import row_key
 from adapters.registry import Registry
 from domain.delivery import Attempt, Lane, Reference, webhook_id
-from domain.enrolment import Endpoint, Subject
+from domain.enrolment import ConsentTold, Endpoint, Subject
 from domain.errors import LostRace
 from domain.identity import Identity, deterministic_id
 from domain.observation import Observation
@@ -724,8 +724,8 @@ def test_who_keeps_losing_the_race_is_asked_to_try_again(pma: InProcess) -> None
 class Loser(Registry):
     """A registry in which somebody else always writes first."""
 
-    def put_subject(self, subject: Subject) -> None:
-        super().put_subject(subject)
+    def put_subject(self, subject: Subject, told: ConsentTold | None = None) -> None:
+        super().put_subject(subject, told)
         super().put_subject(replace(subject, emergency_text="112", version=subject.version + 1))
         raise LostRace("as ever")
 
