@@ -204,6 +204,7 @@ def test_what_is_no_period_is_refused(period: object) -> None:
     [
         ({"author": ""}, "/author", "never a name"),
         ({"author": "Ivan Petrov"}, "/author", "never a name"),
+        ({"author": "79161234567"}, "/author", "reads like a person's name or number"),
         ({"effective_from": "2026-11-01"}, "/effective_from", "offset"),
         ({"rules": "all"}, "/rules", "array"),
         ({"colour": "red"}, "/colour", "no such field"),
@@ -409,6 +410,25 @@ def test_a_rule_of_several_kinds_hears_them_all_and_keeps_what_each_looks_back_a
         ("weight", "weight"): timedelta(days=5),
         ("heart-rate", "rate"): timedelta(hours=4),
     }
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        a_rule_of("change_above", when={"change_above": {"value": 348, "unit": "kg", "over": "P3D"}}),
+        a_rule_of("rate_below", when={"rate_below": {"value": -348, "unit": "kg", "over": "P3D"}}),
+        a_rule_of(
+            "average_at_or_above",
+            when={"average_at_or_above": {"value": 135, "unit": "mm[Hg]", "over": "P2D", "drop_first_day": True}},
+        ),
+        a_rule_of(
+            "average_at_or_above", when={"average_at_or_above": {"value": 280, "unit": "mm[Hg]", "over": "PT1H"}}
+        ),
+    ],
+    ids=["the whole range up", "the whole range down", "two days without the first", "a mean at the limit"],
+)
+def test_what_is_only_just_possible_is_the_doctors_to_ask(rule: dict[str, Any]) -> None:
+    assert parse_plan(a_care_plan(rule)).rules
 
 
 def test_a_rule_about_silence_hears_no_reading() -> None:
