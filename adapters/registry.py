@@ -14,8 +14,9 @@ and `client -> organisation`, which are how an organisation is found at all.
 | `{org}` | `recalls` | the recalls in force, in one item: ingest reads it with every batch |
 | `{org}#endpoints` | `{endpoint}` | where a MIS receives |
 
-Index `fleet`: `fleet` = `{org}#{shelf}` of a device, `id` its serial. The table's stream drives replay
-(`is_of_a_device`, `is_of_recalls`).
+Index `fleet`: `fleet` = `{org}#{shelf}` of a device, `id` its serial;
+`{org}#subjects` of a subject, `id` its token.
+The table's stream drives replay (`is_of_a_device`, `is_of_recalls`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,11 +27,13 @@ from hashlib import sha256
 from typing import Any, TypeAlias
 
 from adapters.consent import consent_put
+from adapters.cursor import read_cursor, write_cursor
 from adapters.dynamodb import Item, batch_get, decode_item, encode, encode_item, query, transact
 from adapters.sealing import data_key_key
 from domain.enrolment import Assignment, Consent, ConsentTold, DataKey, Device, Endpoint, Holding, Organisation, Subject
 from domain.reading import Clock, Status
 from domain.recall import Recall
+from domain.request import TOKEN
 
 Key: TypeAlias = tuple[str, str]
 
@@ -113,6 +116,10 @@ def to_subject(item: Item) -> Subject:
         data_key=None if item.get("data_key") is None else DataKey(item["data_key"]["id"], item["data_key"]["wrapped"]),
         told_to=date.fromisoformat(item["told_to"]) if "told_to" in item else None,
     )
+
+
+def _subjects(organisation: str) -> str:
+    return f"{organisation}#subjects"
 
 
 def to_device(item: Item) -> Device:
@@ -216,6 +223,7 @@ def from_subject(subject: Subject) -> Item:
         "sk": sk,
         "organisation": subject.organisation,
         "id": subject.id,
+        "fleet": _subjects(subject.organisation),
         "programmes": subject.programmes,
         "time_zone": subject.time_zone,
         "language": subject.language,
@@ -334,6 +342,14 @@ def _images(record: Mapping[str, Any]) -> tuple[Item | None, Item | None]:
     change = record["dynamodb"]
     before, after = (decode_item(change[name]) if name in change else None for name in ("OldImage", "NewImage"))
     return before, after
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectPage:
+    """Subjects by token. `next` is an opaque cursor, None at the end."""
+
+    items: list[Subject]
+    next: str | None
 
 
 @dataclass(frozen=True)
@@ -476,6 +492,20 @@ class Registry(RegistryReader):
         found = batch_get(self.client, {self.table: [client_key(client_id)]})
         ids = [str(item["organisation"]) for item in found.values()]
         return next(iter(self.organisations(ids).values()), None)
+
+    def enrolled(self, organisation: str, *, cursor: str | None = None, limit: int = 100) -> SubjectPage:
+        """A page of an organisation's subjects, by token. Raises InvalidRequest for a cursor that no page gave."""
+        after = read_cursor(cursor, TOKEN) or "!"
+        answer = self.client.query(
+            TableName=self.table,
+            IndexName="fleet",
+            KeyConditionExpression="fleet = :fleet AND id > :after",
+            ExpressionAttributeValues=encode_item({":fleet": _subjects(organisation), ":after": after}),
+            Limit=limit,
+        )
+        found = [to_subject(decode_item(item)) for item in answer["Items"]]
+        more = "LastEvaluatedKey" in answer
+        return SubjectPage(found, write_cursor(answer["LastEvaluatedKey"]["id"]["S"]) if more else None)
 
     def subject(self, organisation: str, subject: str) -> Subject | None:
         return self.subjects([(organisation, subject)]).get((organisation, subject))

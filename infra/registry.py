@@ -106,6 +106,7 @@ class Registry(Construct):
             },
         )
         function.uses(registry, "BatchGetItem", "DeleteItem", "PutItem", "Query", "UpdateItem")
+        function.may(["dynamodb:Query"], f"{registry.table_arn}/index/fleet")
         function.uses(observations, "BatchGetItem", "Query")
         function.uses(alerts, "BatchGetItem", "PutItem", "Query")
         function.may(["dynamodb:Query"], f"{alerts.table_arn}/index/by-id")

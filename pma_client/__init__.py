@@ -46,6 +46,7 @@ from pma_client.models import (
     Recall,
     Subject,
     Telling,
+    Trial,
     TriedEpisode,
 )
 
@@ -82,6 +83,7 @@ __all__ = [
     "Stale",
     "Subject",
     "Telling",
+    "Trial",
     "TriedEpisode",
     "Unauthorised",
     "Unreachable",

@@ -9,6 +9,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import quote, urlencode
+from uuid import uuid4
 
 import urllib3
 from pydantic import BaseModel
@@ -33,6 +34,7 @@ from pma_client.models import (
     Quarantined,
     Recall,
     Subject,
+    Trial,
 )
 
 M = TypeVar("M", bound=BaseModel)
@@ -76,7 +78,8 @@ class Client:
     """An organisation's client of the API. May be shared by threads; every request may safely be repeated.
 
     What the API or the way to it refuses for the moment (429, 5xx, no connection) is tried again, six times in all,
-    with back-off and as `Retry-After` says. Raises Problem and Unreachable (see `pma_client.errors`).
+    with back-off and as `Retry-After` says; a write bears one Idempotency-Key through all its tries. Raises Problem
+    and Unreachable (see `pma_client.errors`).
     """
 
     def __init__(
@@ -138,6 +141,10 @@ class Client:
 
     def subject(self, subject: str) -> Subject:
         return self._get(Subject, f"/v1/subjects/{_part(subject)}")
+
+    def subjects(self, *, incomplete: bool = False) -> Iterator[Subject]:
+        """Who is enrolled, by token; `incomplete`: only those who still lack something."""
+        return self._pages(Subject, "/v1/subjects", {"incomplete": "true" if incomplete else None})
 
     def put_contacts(
         self,
@@ -250,6 +257,24 @@ class Client:
     def delete_endpoint(self, endpoint: str) -> None:
         self._call("DELETE", f"/v1/endpoints/{_part(endpoint)}")
 
+    def try_endpoint(self, endpoint: str) -> Trial:
+        """Have a signed bundle without entries sent there, and hear what came of it."""
+        return Trial.model_validate(self._call("POST", f"/v1/endpoints/{_part(endpoint)}/test"))
+
+    def rotate_secret(self, endpoint: str, *, if_match: int | None = None) -> Endpoint:
+        """A new `secret`, shown in this answer only; the one before signs beside it for a day."""
+        path = f"/v1/endpoints/{_part(endpoint)}/rotate-secret"
+        return Endpoint.model_validate(self._call("POST", path, headers=_if_match(if_match)))
+
+    def enable_endpoint(self, endpoint: str) -> Endpoint:
+        """Have deliveries sent there again, from where each lane stopped."""
+        return Endpoint.model_validate(self._call("POST", f"/v1/endpoints/{_part(endpoint)}/enable"))
+
+    def replay(self, endpoint: str, *, shard: str, after: int) -> int:
+        """Have lane `shard` sent once more from the number after `after` on; the last number that goes again."""
+        path = f"/v1/endpoints/{_part(endpoint)}/replay"
+        return int(self._call("POST", path, {"shard": shard, "after": after})["to"])
+
     def deliveries(self, endpoint: str, *, shard: str, after: int = 0) -> Iterator[Delivery]:
         """What lane `shard` (as in `pma-shard`) holds after number `after`, in order: for a system that missed some."""
         query = {"shard": shard, "after": str(after)}
@@ -258,6 +283,27 @@ class Client:
     def attempts(self, endpoint: str) -> Iterator[Attempt]:
         """What came of each try, the newest first."""
         return self._pages(Attempt, f"/v1/endpoints/{_part(endpoint)}/attempts", {})
+
+    # Alerts
+
+    def queue(self, *, severity: str | None = None) -> Iterator[Alert]:
+        """Open alerts of all subjects, the most severe first, of these the oldest."""
+        return self._pages(Alert, "/v1/alerts", {"severity": severity})
+
+    def acknowledge(self, alert: Alert, *, actor: str) -> Alert:
+        """Take on an alert as it was when it was read. Raises Stale when it has grown worse since."""
+        return self._attend(alert, "acknowledge", {"actor": actor})
+
+    def snooze(self, alert: Alert, *, until: datetime, actor: str, reason: str) -> Alert:
+        """Have nobody told of it until then, for a day at most; an `until` that is past ends the snooze."""
+        return self._attend(alert, "snooze", {"actor": actor, "reason": reason, "until": until.isoformat()})
+
+    def resolve(self, alert: Alert, *, actor: str, reason: str) -> Alert:
+        return self._attend(alert, "resolve", {"actor": actor, "reason": reason})
+
+    def _attend(self, alert: Alert, what: str, body: Mapping[str, Any]) -> Alert:
+        path = f"/v1/alerts/{_part(alert.id)}/{what}"
+        return Alert.model_validate(self._call("POST", path, {"version": alert.version, **body}))
 
     # Reading back
 
@@ -347,8 +393,7 @@ class Client:
     # How
 
     def _put(self, model: type[M], path: str, body: Mapping[str, Any], if_match: int | None) -> M:
-        headers = {} if if_match is None else {"if-match": f'"{if_match}"'}
-        return model.model_validate(self._call("PUT", path, body, headers))
+        return model.model_validate(self._call("PUT", path, body, _if_match(if_match)))
 
     def _get(self, model: type[M], path: str) -> M:
         return model.model_validate(self._call("GET", path))
@@ -366,6 +411,8 @@ class Client:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
     ) -> Any:
         sent = dict(headers or {}) | ({} if body is None else {"content-type": "application/json"})
+        if method != "GET":  # one key for all tries of this write: whatever got lost, it is done once
+            sent["idempotency-key"] = str(uuid4())
         data = None if body is None else json.dumps(body, default=float).encode()
         answer = self._send(method, path, data, sent | {"authorization": f"Bearer {self._bearer()}"})
         if answer.status == 401:  # the pool's keys may have changed: a new token settles whether it is us
@@ -409,11 +456,17 @@ class Client:
                     raise Unreachable(f"no answer after {_TRIES} tries") from error
                 self._pause(_wait(attempt))
                 continue
-            if answer.status != 429 and answer.status < 500:
+            if answer.status not in (409, 429) and answer.status < 500:
+                return answer
+            if answer.status == 409 and "retry-after" not in answer.headers:
                 return answer
             if not last:
                 self._pause(_wait(attempt, answer.headers.get("retry-after")))
         raise to_problem(answer.status, answer.data)
+
+
+def _if_match(version: int | None) -> dict[str, str]:
+    return {} if version is None else {"if-match": f'"{version}"'}
 
 
 def _part(name: str) -> str:

@@ -248,6 +248,14 @@ class Delivery(Model):
     body: Mapping[str, Any]
 
 
+class Trial(Model):
+    """What came of a test delivery; `status` is None when no answer came, and `error` then says why."""
+
+    status: int | None
+    ms: int
+    error: str | None
+
+
 class Attempt(Model):
     """One try at an endpoint; `status` is None when no answer came."""
 

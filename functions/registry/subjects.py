@@ -2,17 +2,22 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from domain.answer import ConsentShown, ErasureShown, SubjectShown
+from domain.answer import ConsentShown, ErasureShown, Page, SubjectShown
 from domain.enrolment import Consent, Subject
 from domain.erasure import LOOKED_IN, Tombstone
 from domain.errors import SubjectErased
 from domain.request import ContactsBody, SubjectBody
 from functions.registry import service
 from functions.registry.access import Routes
-from functions.registry.answers import answer, nothing
+from functions.registry.answers import answer, nothing, page
+from functions.registry.operation import PAGED, Query
 from functions.registry.wiring import clock, wired
 
 routes = Routes()
+
+_INCOMPLETE = Query("incomplete", "who still lacks something", {"enum": ["true", "false"], "default": "false"})
+_MOST_SUBJECTS = 50
+"""What each lacks is three reads."""
 
 
 def _consent(consent: Consent | None) -> ConsentShown | None:
@@ -92,6 +97,19 @@ def delete_subject(subject: str) -> Response[str]:
         now=clock(),
     )
     return answer(_erasure(tombstone), status=202)
+
+
+@routes.serve("GET", "/v1/subjects", scope="enrol", gives=Page[SubjectShown], asks=(_INCOMPLETE, *PAGED))
+def get_subjects() -> Response[str]:
+    """Who is enrolled, and what each still lacks. With `incomplete=true` a page may be empty and not the last.
+
+    Who was enrolled a moment ago may not stand here yet.
+    """
+    incomplete = routes.choice("incomplete", ("true", "false")) == "true"
+    limit = min(routes.limit(), _MOST_SUBJECTS)
+    asked = wired().registry.enrolled(routes.organisation, cursor=routes.text("cursor"), limit=limit)
+    shown = [_shown(one) for one in asked.items]
+    return page([one for one in shown if one["missing"] or not incomplete], asked.next)
 
 
 @routes.serve("GET", "/v1/subjects/<subject>", scope="enrol", gives=SubjectShown, versioned=True)

@@ -139,6 +139,7 @@ OWN = {
     "post_recall": 201,
     "get_recalls": 200,
     "get_queue": 200,
+    "get_subjects": 200,
     "get_quarantine": 200,
     "get_quarantine_counts": 200,
 }

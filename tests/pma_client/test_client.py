@@ -1,5 +1,6 @@
 """The client against the real API in this process, and against an API that is not well."""
 
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +13,11 @@ import urllib3
 
 from domain.identity import Identity, deterministic_id
 from domain.quarantine import SetAside
+from functions.evaluate.service import Change, evaluate
+from functions.registry.handler import OPERATIONS
 from functions.registry.wiring import wired
 from pma_client import (
+    Alert,
     Busy,
     Client,
     Conflict,
@@ -30,6 +34,7 @@ from pma_client import (
     Unreachable,
 )
 from tests.builders import NOW, an_observation
+from tests.fakes import FakeBell, FakeCourier
 from tests.in_process import API, TOKEN_URL, Answered, InProcess, api
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -85,6 +90,74 @@ def test_an_endpoints_secret_comes_with_the_answer_that_made_it(pma: Client) -> 
     pma.delete_endpoint("mis-1")
     with pytest.raises(NotFound):
         pma.endpoint("mis-1")
+
+
+def test_the_owner_of_an_endpoint_may_do_all_there_is(running: InProcess, pma: Client) -> None:
+    pma.put_endpoint("mis-1", url="https://mis.example/pma")
+    with running.wired(courier=FakeCourier(), doorbell=FakeBell()):
+        assert pma.try_endpoint("mis-1").status == 204
+        rotated = pma.rotate_secret("mis-1", if_match=1)
+        assert (rotated.version, rotated.secret is None) == (2, False)
+        assert pma.enable_endpoint("mis-1").state == "enabled"
+        with pytest.raises(Invalid):
+            pma.replay("mis-1", shard="alerts-0", after=0)
+        with pytest.raises(Stale):
+            pma.rotate_secret("mis-1", if_match=1)
+
+
+def test_the_duty_centre_works_through_its_queue(pma: Client) -> None:
+    a_subject(pma)
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+    crisis = an_observation(measured_at=at, device_time=at, received_at=at, values={"systolic": Decimal(190)})
+    change = Change("1", (crisis.organisation, crisis.subject), lambda: crisis)
+    evaluate([change], episodes=wired().episodes, programmes=wired().programmes, now=at)
+    (alert,) = pma.queue(severity="critical")
+    taken = pma.acknowledge(alert, actor="doc-12")
+    until = at + timedelta(hours=1)
+    snoozed = pma.snooze(taken, until=until, actor="doc-12", reason="new cuff comes")
+    assert (taken.acknowledged["actor"], snoozed.snoozed_until) == ("doc-12", until)
+    assert pma.resolve(snoozed, actor="doc-12", reason="spoke with the patient").state == "resolved"
+    with pytest.raises(Conflict):
+        pma.resolve(snoozed, actor="doc-12", reason="spoke with the patient")
+
+
+def test_who_still_lacks_something_is_listed(pma: Client) -> None:
+    for number in range(3):
+        a_subject(pma, f"S-000{number}")
+    pma.put_contacts("S-0001", patient=TOPIC, doctor=TOPIC)
+    pma.put_care_plan("S-0001", PLAN)
+    pma.put_device("BP-1", profile="tonometer", device_class="medical")
+    pma.assign("BP-1", "S-0001", from_at=START)
+    assert [one.id for one in pma.subjects()] == ["S-0000", "S-0001", "S-0002"]
+    assert [one.id for one in pma.subjects(incomplete=True)] == ["S-0000", "S-0002"]
+
+
+SAMPLES: dict[str, Any] = {
+    "alert": Alert.model_construct(id="a-1", version=1),
+    "until": START, "from_at": START, "to_at": START, "if_match": 1, "after": 0, "days": 1, "slot": 1,
+    "consent": None, "patient": TOPIC, "doctor": TOPIC, "duty": [], "head": [], "plan": {}, "roster": [],
+    "programmes": [], "kinds": [], "incomplete": True, "window_seconds": 1, "shards": 1, "serials": ("A-1", "A-2"),
+}  # fmt: skip
+"""An argument for each parameter that is no text."""
+
+
+def test_the_client_has_a_method_for_every_route_there_is() -> None:
+    http = Unwell([Answered(404)] * 100)
+    pma = client(http)
+    for name, method in inspect.getmembers(Client, inspect.isfunction):
+        if name.startswith("_") or name == "close":
+            continue
+        parameters = list(inspect.signature(method).parameters)[1:]
+        arguments = {one: SAMPLES.get(one, "x-1") for one in parameters}
+        with pytest.raises(NotFound):
+            list(getattr(pma, name)(**arguments))
+    asked = {(method, path.partition("?")[0]) for method, path, _ in http.asked}
+    served = {
+        (one.method, one.path)
+        for one in OPERATIONS
+        if any(method == one.method and one.address.fullmatch(path) for method, path in asked)
+    }
+    assert {(one.method, one.path) for one in OPERATIONS} - served == set()
 
 
 def test_lists_are_read_page_by_page(pma: Client) -> None:
@@ -154,6 +227,7 @@ class Unwell:
 
     script: list[Answered | urllib3.exceptions.HTTPError] = field(default_factory=list)
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
     tokens: int = 0
     lasts: int = 3600
 
@@ -162,6 +236,7 @@ class Unwell:
             self.tokens += 1
             return Answered(200, json.dumps({"access_token": f"t{self.tokens}", "expires_in": self.lasts}).encode())
         self.asked.append((method, url.removeprefix(API), headers.get("authorization")))
+        self.keys.append(headers.get("idempotency-key"))
         if self.script:
             answer = self.script.pop(0)
             if isinstance(answer, Exception):
@@ -188,6 +263,19 @@ def test_what_is_refused_for_the_moment_is_tried_again_as_it_asks() -> None:
     assert pauses[1] == 7
     assert pauses[2] == 20, "it does not wait for an hour"
     assert pauses[0] < pauses[3] < pauses[4] < 20
+
+
+def test_r85_all_tries_of_a_write_bear_one_key_and_the_next_write_another() -> None:
+    http = Unwell(
+        [Answered(503), urllib3.exceptions.ProtocolError("reset"), Answered(409, headers={"retry-after": "1"})]
+    )
+    pma = client(http)
+    pma.delete_endpoint("mis-1")
+    pma.delete_endpoint("mis-1")
+    assert len(http.keys) == 5
+    assert len(set(http.keys)) == 2
+    with pytest.raises(Conflict):
+        client(Unwell([Answered(409)])).delete_endpoint("mis-1")
 
 
 def test_in_the_end_it_gives_up_and_says_why() -> None:
