@@ -29,6 +29,7 @@ from pma_client.models import (
     Device,
     DryRun,
     Endpoint,
+    Erasure,
     Observation,
     QuarantineCount,
     Quarantined,
@@ -141,6 +142,11 @@ class Client:
 
     def subject(self, subject: str) -> Subject:
         return self._get(Subject, f"/v1/subjects/{_part(subject)}")
+
+    def erase_subject(self, subject: str, *, if_match: int | None = None) -> Erasure:
+        """Forget a subject for good; asked again, it says how far that is and what was found where."""
+        path = f"/v1/subjects/{_part(subject)}"
+        return Erasure.model_validate(self._call("DELETE", path, headers=_if_match(if_match)))
 
     def subjects(self, *, incomplete: bool = False) -> Iterator[Subject]:
         """Who is enrolled, by token; `incomplete`: only those who still lack something."""

@@ -30,6 +30,18 @@ class Subject(Model):
     version: int
 
 
+class Erasure(Model):
+    """How far it is: no copy of the subject is left at `complete_at`. `found` counts what was in each place."""
+
+    subject: str
+    state: Literal["erasing", "erased"]
+    erased_at: datetime
+    finished_at: datetime | None
+    complete_at: datetime
+    looked_in: tuple[str, ...]
+    found: Mapping[str, int]
+
+
 class Contact(Model):
     """Where one is told; `topic` has no address."""
 

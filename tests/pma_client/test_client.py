@@ -121,6 +121,13 @@ def test_the_duty_centre_works_through_its_queue(pma: Client) -> None:
         pma.resolve(snoozed, actor="doc-12", reason="spoke with the patient")
 
 
+def test_a_subject_is_erased(pma: Client) -> None:
+    made = a_subject(pma)
+    erasure = pma.erase_subject("S-7F3A", if_match=made.version)
+    assert (erasure.subject, erasure.state, erasure.finished_at) == ("S-7F3A", "erasing", None)
+    assert pma.erase_subject("S-7F3A") == erasure
+
+
 def test_who_still_lacks_something_is_listed(pma: Client) -> None:
     for number in range(3):
         a_subject(pma, f"S-000{number}")
