@@ -15,6 +15,7 @@ from moto import mock_aws
 from adapters.alerts import Alerts, alert_key
 from adapters.aws import client as aws_client
 from adapters.care_plans import CarePlans
+from adapters.decisions import Decisions
 from adapters.dynamodb import decode_item, encode_item
 from adapters.environment import variable
 from adapters.observations import to_item
@@ -431,6 +432,10 @@ def test_a_stream_record_becomes_a_stored_alert(dynamodb: Any, monkeypatch: pyte
     name = next(decode_item(item)["id"] for item in items if item["sk"]["S"].startswith("alert#"))
     (alert,) = Alerts(dynamodb, "alerts").get([alert_key(*WHO, name)]).values()
     assert (alert.rule, alert.state, alert.observation) == ("sbp-crisis", "active", a_pressure(190, 2).id)
+    kept = Decisions(dynamodb, "decisions").of([a_pressure(120, 1), a_pressure(190, 2)])
+    assert [(one.observation, one.decisions[0].after, one.decisions[0].why) for one in kept.values()] == [
+        (a_pressure(190, 2).id, "active", None)
+    ]
 
 
 @pytest.mark.parametrize("name", ["MODIFY", "REMOVE"])
