@@ -171,6 +171,31 @@ def test_f6_f7_every_reading_has_its_why_and_a_plan_is_tried_on_the_past(
     assert (tried.readings, tried.alerts, tried.current.alerts) == (2, 0, 1)
 
 
+def test_f10_f15_what_is_derived_of_a_week_reaches_the_hospital_again_when_a_reading_comes_late(
+    cloud: Cloud, api: Client, patient: Enrolled
+) -> None:
+    def derived() -> list[tuple[str, int]]:
+        """The code and number of readings of each value that the hospital holds of the patient's weeks."""
+        return sorted(
+            (one["code"]["coding"][0]["code"], extension["valueInteger"])
+            for one in cloud.mis.observations()
+            if one["subject"]["identifier"]["value"] == patient.subject and "effectivePeriod" in one
+            for extension in one["extension"]
+            if extension["url"].endswith(":count")
+        )
+
+    ages = [timedelta(days=15, minutes=minutes) for minutes in range(13)]
+    with connected(cloud, patient.serial) as device:
+        device.publish(message(*(pressure(130, 80, ago=age) for age in ages[:12])))
+        eventually(lambda: ("days-transmitted", 12) in derived(), within=40)
+        device.publish(message(pressure(130, 80, ago=ages[12])))
+        eventually(lambda: ("days-transmitted", 13) in derived() and ("96607-7", 0) in derived(), within=40)
+    assert ("days-transmitted", 12) not in derived()
+    days = next(one for one in api.summary(patient.subject) if one.kind == "days-transmitted")
+    assert days.count == 13
+    assert cloud.mis.problems() == []
+
+
 def test_f13_r5_r8_the_same_message_three_times_changes_nothing(
     cloud: Cloud, api: Client, doctors: Heard, patient: Enrolled
 ) -> None:
