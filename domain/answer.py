@@ -59,6 +59,24 @@ class SubjectShown(TypedDict):
     version: int
 
 
+class AuditShown(TypedDict):
+    """A link of a chain. `outcome` is `asked`, then the status, `not-found`, `refused` or `broken-off`; `before` and
+    `after` are SHA-256 of what the API shows of the thing. `hash` is of all of it and of `previous`."""
+
+    at: Moment
+    actor: str
+    operation: str
+    path: str
+    request: str
+    outcome: str
+    before: str | None
+    after: str | None
+    chain: int
+    number: int
+    previous: str
+    hash: str
+
+
 class ErasureShown(TypedDict):
     """`found` counts, by place of `looked_in`, what was deleted; the archive cannot be read from `erased_at` on. At
     `complete_at` no copy is left from which a table could be restored."""

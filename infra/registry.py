@@ -46,6 +46,7 @@ class Registry(Construct):
         contacts_key: kms.Key,
         archive_key: kms.IKey,
         erasures: dynamodb.ITable,
+        audit: dynamodb.ITable,
         deliveries: dynamodb.ITable,
         doorbell: sqs.IQueue,
         idempotency: dynamodb.ITable,
@@ -95,6 +96,8 @@ class Registry(Construct):
                 "contacts_key": contacts_key.key_arn,
                 "archive_key": archive_key.key_arn,
                 "erasures_table": erasures.table_name,
+                "audit_table": audit.table_name,
+                "audit_days": str(stage.audit_days),
                 "deliveries_table": deliveries.table_name,
                 "doorbell_queue": doorbell.queue_url,
                 "idempotency_table": idempotency.table_name,
@@ -110,6 +113,7 @@ class Registry(Construct):
         function.uses(observations, "BatchGetItem", "Query")
         function.uses(alerts, "BatchGetItem", "PutItem", "Query")
         function.may(["dynamodb:Query"], f"{alerts.table_arn}/index/by-id")
+        function.uses(audit, "PutItem", "Query")
         function.uses(erasures, "BatchGetItem", "ConditionCheckItem", "PutItem")
         function.uses(decisions, "BatchGetItem")
         function.uses(deliveries, "GetItem", "Query", "UpdateItem")

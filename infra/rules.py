@@ -517,6 +517,39 @@ def only_notify_opens_contacts(template: Template) -> list[str]:
     return found
 
 
+@rule("R92")
+def the_audit_is_only_added_to(template: Template) -> list[str]:
+    """The API puts and reads; nobody updates, deletes or writes in batches."""
+    table = [name for name, _ in of_type(template, "AWS::DynamoDB::Table") if name.startswith("StorageAudit")]
+    if len(table) != 1:
+        return ["the audit's table is not found by its name"]
+    may = {role: {"dynamodb:PutItem", "dynamodb:Query"} for role in roles_of(template, "registry")}
+    return [
+        f"{role}: may {action} on the audit"
+        for role, statement in statements(template)
+        if table[0] in {target(resource) for resource in listed(statement.get("Resource"))}
+        for action in sorted({*listed(statement["Action"])} - may.get(role, set()))
+    ]
+
+
+@rule("R90")
+def only_erase_deletes_what_is_a_persons(template: Template) -> list[str]:
+    """Also the tombstones: once there, nobody takes one away."""
+    tables = [name for name, _ in of_type(template, "AWS::DynamoDB::Table")]
+    held = {name for name in tables if name.startswith(("StorageObservations", "StorageAlerts", "StorageContacts"))}
+    tombs = {name for name in tables if name.startswith("StorageErasures")}
+    if not tombs:
+        return ["there is no table of tombstones"]
+    may = roles_of(template, "erase")
+    found = []
+    for role, statement in statements(template):
+        about = {target(resource) for resource in listed(statement.get("Resource"))}
+        deletes = "dynamodb:DeleteItem" in listed(statement["Action"])
+        if deletes and (about & tombs or (about & held and role not in may)):
+            found.append(f"{role}: may delete there")
+    return found
+
+
 @rule("T17")
 def logs_end_and_are_sealed(template: Template) -> list[str]:
     groups = dict(of_type(template, "AWS::Logs::LogGroup"))

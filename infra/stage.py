@@ -51,6 +51,7 @@ class Stage:
     decision_days: int = 90
     delivery_days: int = 30
     archive_days: int = 2190
+    audit_days: int = 2190
     log_days: int = 90
     monthly_budget_usd: int = 0
     """The operators are told at 80 % of it and when the forecast passes it (R109); 0: nothing costs."""

@@ -40,6 +40,7 @@ class Storage(Construct):
         self.deliveries = self._table("Deliveries", expires=True)
         self.contacts = self._table("Contacts")
         self.idempotency = self._table("Idempotency", expires=True)
+        self.audit = self._table("Audit", expires=True)
         # Of its own, so that it is never restored with what it holds to: who was erased stays erased (R90).
         self.erasures = self._table("Erasures", stream=True)
         self.quarantine = self._table("Quarantine", expires=True)

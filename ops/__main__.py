@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from adapters.archive import BrokenLine
 from adapters.dynamodb import Throttled
 from adapters.queue import NotTaken
-from ops import alert_load, catalogue, erasure, organisation, quarantine, replay
+from ops import alert_load, audit, catalogue, erasure, organisation, quarantine, replay
 from ops.errors import OperatorError
 
 
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     organisation.add_parser(commands)
     catalogue.add_parser(commands)
     alert_load.add_parser(commands)
+    audit.add_parser(commands)
     quarantine.add_parser(commands)
     replay.add_parser(commands)
     erasure.add_parser(commands)

@@ -48,6 +48,7 @@ TABLES = (
     "decisions",
     "idempotency",
     "erasures",
+    "audit",
 )
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -196,7 +197,7 @@ class InProcess:
             for name, part in before.items():
                 setattr(here, name, part)
 
-    def settings(self, **settings: str) -> AbstractContextManager[None]:
+    def settings(self, **settings: Any) -> AbstractContextManager[None]:
         """With other settings."""
         return self.wired(settings=replace(wiring.wired().settings, **settings))
 
@@ -236,6 +237,7 @@ def api() -> Iterator[InProcess]:
     """The API with two organisations, clinic-a (`client-a`) and clinic-b (`client-b`)."""
     settings = {
         **{f"{name}_table": name for name in TABLES},
+        "audit_days": "2190",
         "secret_prefix": "pma-test/endpoint/",
         "provisioning_template": "pma-test-devices",
         "issuer": ISSUER,

@@ -14,7 +14,9 @@ from adapters.requests import Kept, Repetition
 from adapters.tokens import InvalidToken
 from domain.errors import Conflict, Fault, InvalidRequest, PmaError, Suspended
 from domain.request import Body, read, read_moment, refuse
+from functions.registry import auditing
 from functions.registry.answers import again
+from functions.registry.auditing import Auditor
 from functions.registry.operation import MOST_ITEMS, USUAL_ITEMS, Method, Operation, Query
 from functions.registry.wiring import clock, wired
 
@@ -72,6 +74,7 @@ class Door:
         wired().requests.count(organisation.id, per_second=organisation.requests_per_second, now=clock())
         self._check_form(headers, app.current_event.query_string_parameters)
         app.context["organisation"] = organisation.id
+        app.context["client"] = caller.client_id
         key = headers.get("idempotency-key")
         return go_on(app) if key is None or not self.operation.writes else _once(app, go_on, organisation.id, key)
 
@@ -151,7 +154,9 @@ class Routes(APIGatewayHttpRouter):
                 conflicts=conflicts,
             )
             self.operations.append(operation)
-            self.route(path, method=method, middlewares=[Door(operation).let_in])(handler)
+            if method == "GET":
+                auditing.shows[path] = handler
+            self.route(path, method=method, middlewares=[Door(operation).let_in, Auditor(operation).note])(handler)
             return handler
 
         return register

@@ -22,13 +22,24 @@ from domain.errors import (
     Suspended,
     TooManyRequests,
 )
-from functions.registry import alerts, care_plans, devices, endpoints, gateways, quarantine, recalls, records, subjects
+from functions.registry import (
+    alerts,
+    audit,
+    care_plans,
+    devices,
+    endpoints,
+    gateways,
+    quarantine,
+    recalls,
+    records,
+    subjects,
+)
 from functions.registry.access import MissingScope, NotJson, TooMuch
 from functions.registry.answers import problem
 
 logger = Logger()
 app = APIGatewayHttpResolver()
-PARTS = (alerts, subjects, devices, gateways, care_plans, endpoints, quarantine, recalls, records)
+PARTS = (alerts, audit, subjects, devices, gateways, care_plans, endpoints, quarantine, recalls, records)
 for part in PARTS:
     app.include_router(part.routes)
 OPERATIONS = tuple(operation for part in PARTS for operation in part.routes.operations)

@@ -21,6 +21,8 @@ class Settings:
     contacts_key: str
     archive_key: str
     erasures_table: str
+    audit_table: str
+    audit_days: int
     deliveries_table: str
     doorbell_queue: str
     idempotency_table: str

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 
 from adapters.alerts import Alerts, DutyQueue, Episodes
+from adapters.audit import Audit
 from adapters.aws import client
 from adapters.care_plans import CarePlans
 from adapters.catalogue import profiles
@@ -57,6 +58,10 @@ class Wired:
     @cached_property
     def requests(self) -> Requests:
         return Requests(client("dynamodb"), self.settings.idempotency_table)
+
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(client("dynamodb"), self.settings.audit_table, timedelta(days=self.settings.audit_days))
 
     @cached_property
     def erasures(self) -> Erasures:

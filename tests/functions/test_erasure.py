@@ -72,7 +72,7 @@ class FakeLooks:
 
 def an_erase() -> Erase:
     dynamodb = aws_client("dynamodb")
-    tables = {name: name for name in TABLES if name not in ("erasures", "idempotency")}
+    tables = {name: name for name in TABLES if name not in ("erasures", "idempotency", "audit")}
     return Erase(places(dynamodb, **tables), Tombstones(dynamodb, "erasures"), FakeLooks())
 
 

@@ -233,7 +233,7 @@ def test_a_route_that_is_none_says_so_as_a_problem(running: InProcess) -> None:
 
 def test_a_method_that_a_route_lacks_is_405_and_says_which_it_has(running: InProcess) -> None:
     status, document, headers = running.call("PATCH", S, {})
-    assert (status, document["code"], headers["allow"]) == (405, "no-method", "GET, HEAD, OPTIONS, PUT")
+    assert (status, document["code"], headers["allow"]) == (405, "no-method", "DELETE, GET, HEAD, OPTIONS, PUT")
     status, document, headers = running.call("OPTIONS", f"{S}/contacts")
     assert (status, document, headers["allow"]) == (204, None, "OPTIONS, PUT")
 

@@ -384,6 +384,34 @@ def contacts_that_are_gone(template: Template) -> None:
     template["Resources"] = {name: one for name, one in template["Resources"].items() if "Contacts" not in name}
 
 
+@breach("R92", "may dynamodb:DeleteItem on the audit")
+def an_audit_that_the_api_takes_back(template: Template) -> None:
+    table = next(name for name, _ in of_type(template, "AWS::DynamoDB::Table") if name.startswith("StorageAudit"))
+    may(template, "Registry", "dynamodb:DeleteItem", resource={"Fn::GetAtt": [table, "Arn"]})
+
+
+@breach("R92", "is not found by its name")
+def an_audit_that_is_gone(template: Template) -> None:
+    template["Resources"] = {name: one for name, one in template["Resources"].items() if "StorageAudit" not in name}
+
+
+@breach("R90", "may delete there")
+def the_api_deletes_observations(template: Template) -> None:
+    table = next(name for name, _ in of_type(template, "AWS::DynamoDB::Table") if "Observations" in name)
+    may(template, "Registry", "dynamodb:DeleteItem", resource={"Fn::GetAtt": [table, "Arn"]})
+
+
+@breach("R90", "may delete there")
+def even_erase_deletes_a_tombstone(template: Template) -> None:
+    table = next(name for name, _ in of_type(template, "AWS::DynamoDB::Table") if "Erasures" in name)
+    may(template, "Erase", "dynamodb:DeleteItem", resource={"Fn::GetAtt": [table, "Arn"]})
+
+
+@breach("R90", "no table of tombstones")
+def tombstones_that_are_gone(template: Template) -> None:
+    template["Resources"] = {name: one for name, one in template["Resources"].items() if "Erasures" not in name}
+
+
 @breach("T17", "kept for ever")
 def logs_for_ever(template: Template) -> None:
     del first(template, "AWS::Logs::LogGroup")["RetentionInDays"]

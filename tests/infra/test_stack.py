@@ -112,6 +112,8 @@ def test_the_outputs_that_operators_and_provisioning_read(synthesised: TemplateO
             "ContactsTable",
             "QuarantineTable",
             "DecisionsTable",
+            "ErasuresTable",
+            "AuditTable",
         ),
         *("InboxQueueUrl", "BacklogQueueUrl", "DoorbellQueueUrl", "ErrorQueueUrl"),
         *("IotPolicyName", "ThingTypeName", "TopicRuleName", "TopicPrefix", "OrganisationTopicPrefix"),
