@@ -21,7 +21,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from domain.alert import TRANSITIONS
 from domain.codes import KINDS
 from ops.alert_days import days
-from ops.alert_scenes import COMBINED, FORMS, LIFE, Played, Reading, Scene, moment, play
+from ops.alert_play import Played, Reading, Scene, moment, play
+from ops.alert_scenes import COMBINED, FORMS, LIFE
 
 FOLDER = Path("docs/alerts")
 PAGE = Path("docs/alerts.md")
@@ -103,8 +104,9 @@ def _readings(axes: Axes, scene: Scene, played: Played) -> None:
 
 def _curve(axes: Axes, scene: Scene, played: Played, readings: Sequence[Reading], colour: str) -> None:
     clean = sorted((one for one in readings if not one.flags), key=lambda one: one.at)
-    axes.plot([one.at for one in clean], [one.shown for one in clean], color=colour, linewidth=1.1, zorder=1)
     few = len(readings) <= _MOST_DRAWN_ONE_BY_ONE
+    line = colour if few else INK
+    axes.plot([one.at for one in clean], [one.shown for one in clean], color=line, linewidth=1.1, zorder=1)
     for one in readings:
         whys = played.whys[scene.readings.index(one)]
         face, edge = _colours(whys, INK if colour == LINE else colour)

@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.catalogue import CATALOGUE
 from device_sim.vitals import TYPE_1, Crisis, PressureTraits, dice, glucose, pressures, sensor
-from ops.alert_scenes import START, Reading, Scene
+from ops.alert_play import START, Reading, Scene
 
 _DAY = 24 * 60
 _MORNING_AND_EVENING = (0, 2, 300, 660, 662, 695, 760, 845, 1380, 1382)

@@ -10,7 +10,8 @@ from domain.alert import Why
 from domain.care_plan import FRESH_FOR
 from domain.plan_language import When
 from ops.alert_charts import FOLDER, PAGE, chart, label, save, scenes, with_states
-from ops.alert_scenes import COMBINED, FORMS, Scene, play
+from ops.alert_play import Scene, play
+from ops.alert_scenes import COMBINED, FORMS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
