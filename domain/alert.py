@@ -12,7 +12,7 @@ what is wrong with something other than the patient in domain/technical.py. Here
   make it alert sooner, never later, and only by readings that are fresh.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -111,6 +111,8 @@ class _Step(Turn):
                 self.withdraw(lambda name, _: is_gone(self, name))
             case ConsentWithdrawn():
                 self.withdraw(lambda _, __: True)
+                if self.episodes:
+                    self.episodes = self.changed = {}
                 self.series, self.snoozes = self.series and {}, self.snoozes and {}
                 return
             case BatteryTold():
@@ -167,7 +169,16 @@ class _Step(Turn):
         if all(observation.values.get(value) is None for kind, value in rule.places if kind == observation.kind):
             return None
         held = holds(rule.condition, self.series, at, self.plan.zone)
+        if held is not True and any(self._held_since(rule, at)):
+            return True, False
         return held is True, held is False
+
+    def _held_since(self, rule: Rule, at: int) -> Iterator[bool]:
+        """Whether a reading that comes late shows what held when something newer was measured (R6)."""
+        assert rule.condition is not None  # noqa: S101 - callers have looked
+        newer = {point[0] for place in rule.places for point in self.series.get(place, ()) if point[0] > at}
+        for moment_ in sorted(newer):
+            yield holds(rule.condition, self.series, moment_, self.plan.zone) is True
 
     def _remember(self, observation: Observation, at: int) -> None:
         """Put the reading's values among the points that rules look back at, once each, and forget what none needs."""
@@ -210,13 +221,17 @@ class _Step(Turn):
                 self.keep(name, episode, self.raised(rule, episode, tell=rule.family not in quiet))
 
     def withdraw(self, gone: Callable[[str, Episode], bool]) -> None:
-        """End what has lost its ground, as if it had never been: the next reading may raise it again."""
+        """End what has lost its ground: a newer reading may raise it again, the one that did comes back for nothing."""
         for name, before in list(self.episodes.items()):
-            if gone(name, before):
+            if before.stage != "idle" and gone(name, before):
+                after = IDLE
                 if before.alert is not None:
                     at = moment(self.now)
                     self.publish(before, None, state="resolved", outcome="withdrawn", resolved_at=at)
-                self.keep(name, before, IDLE)
+                    if before.alert.category == "physiological":
+                        over = max(before.opened[0], before.over or 0)
+                        after = Episode(over=over, proven=over if before.medical else before.proven)
+                self.keep(name, before, after)
 
     def recall(self, observations: frozenset[str]) -> None:
         """Forget what these observations showed, and withdraw what nothing else shows."""

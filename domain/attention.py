@@ -71,7 +71,7 @@ def remind(turn: Turn) -> None:
     """Tell what a snooze or quiet hours held back, and repeat what stands; of stale data, that none came (C22)."""
     for name, before in list(turn.episodes.items()) if turn.episodes else ():
         alert, rule = before.alert, turn.plan.by_id.get(name)
-        if alert is None or before.stage != "active" or alert.acknowledged is not None or alert.id in turn.alerts:
+        if alert is None or before.stage != "active" or alert.acknowledged is not None or turn.is_told(alert):
             continue
         told = before.owed or _due(turn, rule, before)
         if told is None or turn.silent(alert) is not None:

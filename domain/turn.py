@@ -78,7 +78,7 @@ class Turn:
         """Why nobody was told of what this step made of an episode; None when somebody was."""
         if episode.alert is None or (shown := self.alerts.get(episode.alert.id)) is None:
             return otherwise
-        return None if shown.told else self.silenced.get(shown.id, otherwise)
+        return None if shown.told is not None else self.silenced.get(shown.id, otherwise)
 
     # an alert's versions
 
@@ -87,6 +87,7 @@ class Turn:
         at, observation = episode.opened
         told: Told = "measure-again" if episode.stage == "confirming" else "raised"
         alert = self._first(rule, episode, observation, episode.counted, "physiological", at)
+        episode = replace(episode, told_at=self.now)  # untold, people know of the event all the same
         return self._show(episode, alert, told if tell else None)
 
     def technical(self, rule: Rule, cause: str, observations: tuple[str, ...] = ()) -> Episode:
@@ -187,6 +188,11 @@ class Turn:
         return replace(episode, alert=alert, told_at=self.now, owed=None)
 
     # who is told
+
+    def is_told(self, alert: Alert) -> bool:
+        """True when this step has told people of it."""
+        shown = self.alerts.get(alert.id)
+        return shown is not None and shown.told is not None
 
     def silent(self, alert: Alert) -> Why | None:
         """Why nobody may be told of `alert` now. What is worse than what was snoozed breaks through (C2, R49)."""

@@ -273,7 +273,9 @@ def test_r46_what_rested_on_a_rule_that_is_gone_is_withdrawn() -> None:
     life.plan = a_plan(LOW, version=2)
     life.happen(PlanChanged(*WHO), 1)
     assert (life.alert.state, life.alert.outcome, life.told) == ("resolved", "withdrawn", [RAISED])
-    assert life.state == State()
+    assert life.stages() == {}
+    life.plan = a_plan(CRISIS, version=3)
+    assert life.read(reading(0, 190), at(2)).why() == {"crisis": "same-episode"}
 
 
 def test_r46_what_the_new_plan_still_asks_goes_on() -> None:
@@ -322,7 +324,8 @@ def test_recalled_readings_take_with_them_what_rested_on_them_alone() -> None:
     state = life.state
     assert life.happen(Recalled(*WHO, frozenset({"another"})), 1).state is state
     life.happen(Recalled(*WHO, frozenset({bad.id})), 1)
-    assert (life.alert.outcome, life.state) == ("withdrawn", State())
+    assert (life.alert.outcome, life.stages()) == ("withdrawn", {})
+    assert life.read(bad, at(2)).why() == {"crisis": "same-episode"}
     assert life.read(reading(2, 190)).told == [RAISED, RAISED]
 
 
