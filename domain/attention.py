@@ -33,9 +33,12 @@ def acknowledge(turn: Turn, asked: Acknowledge) -> None:
 
 
 def snooze(turn: Turn, asked: Snooze) -> None:
-    """Tell nobody of the alert's family at its severity or below until then; when it is over, they hear again."""
+    """Tell nobody of the alert's family at its severity or below until then; when it is over, they hear again.
+
+    A silence that nobody signed, or gave no reason for, is none (C5).
+    """
     name, episode = _asked(turn, asked.alert, asked.version)
-    if episode.alert is None:
+    if episode.alert is None or not asked.actor or not asked.reason:
         return
     until = min(milliseconds(asked.until), turn.now + _LONGEST)
     family = episode.alert.family

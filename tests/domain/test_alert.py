@@ -1,4 +1,4 @@
-"""The life of an alert, from single readings to whole episodes; then what holds for every order and every repeat."""
+"""The life of an alert, from single readings to whole episodes."""
 
 from dataclasses import replace
 from datetime import datetime

@@ -160,6 +160,13 @@ def test_a_snooze_of_what_nobody_saw_is_none(version: int) -> None:
     assert life.happen(Snooze(*WHO, life.alert.id, version, "doc-12", at(60), "seen"), 2).state is state
 
 
+@pytest.mark.parametrize(("actor", "reason"), [("", "seen"), ("doc-12", "")], ids=["by nobody", "for no reason"])
+def test_c5_a_silence_has_an_author_and_a_reason(actor: str, reason: str) -> None:
+    life = lived(a_plan(CRISIS), (0, 190))
+    state = life.state
+    assert life.happen(Snooze(*WHO, life.alert.id, 1, actor, at(60), reason), 1).state is state
+
+
 def test_r66_no_snooze_lasts_for_ever() -> None:
     life = snooze(lived(a_plan(CRISIS), (0, 190)), 1, until=10_000)
     assert life.alert.snoozed_until == at(1) + timedelta(days=1)
@@ -211,6 +218,13 @@ def test_c6_c7_an_alert_is_repeated_as_its_rule_says_and_not_for_ever() -> None:
 def test_c7_reminders_stop_when_somebody_takes_it_on() -> None:
     life = acknowledge(lived(a_plan(CRISIS | {"repeat": REPEAT}), (0, 190)).tick(15), 16)
     assert life.tick(60).told == [RAISED, REPEATED]
+
+
+def test_c8_r59_each_telling_is_a_version_of_its_own_and_none_follows_an_acknowledgement() -> None:
+    life = lived(a_plan(CRISIS | {"repeat": REPEAT}), (0, 190)).tick(15).tick(15).tick(15.1).tick(30)
+    told = [(one.id, one.version) for one in life.versions if one.told]
+    assert told == [(life.alert.id, version) for version in (1, 2, 3)]
+    assert acknowledge(life, 31).tick(45).tick(600).alert.version == 4
 
 
 def test_c22_a_reminder_needs_fresh_data() -> None:

@@ -21,7 +21,17 @@ from adapters.environment import variable
 from adapters.observations import to_item
 from adapters.programmes import programmes
 from adapters.registry import from_device, from_subject
-from domain.alert import CARE_PLAN, BatteryTold, ConsentWithdrawn, Event, Monitored, PlanChanged, Recalled, State
+from domain.alert import (
+    CARE_PLAN,
+    BatteryTold,
+    ConsentWithdrawn,
+    Event,
+    Monitored,
+    PlanChanged,
+    Recalled,
+    Snooze,
+    State,
+)
 from domain.care_plan import PlanVersion
 from domain.enrolment import Consent, Subject
 from domain.observation import Observation
@@ -277,6 +287,31 @@ def test_an_alert_ends_with_what_it_rested_on(
         run(episodes, happened(*events))
     assert outcomes(episodes) == [outcome]
     assert (len(episodes.writes), len(episodes.notices)) == (2 if outcome else 1, 1)
+
+
+def test_c3_a_snooze_that_was_written_is_what_the_next_batch_reads() -> None:
+    episodes = with_an_alert()
+    (alert,) = episodes.alerts.values()
+    run(episodes, happened(Snooze(*WHO, alert.id, alert.version, "doc-12", NOW + 60 * MINUTE, "seen")))
+    outcome = run(episodes, inserted(a_pressure(120, 5), a_pressure(195, 10)))
+    assert outcome.counts["snoozed"] == 1
+    assert [one.rule for one in episodes.notices] == ["sbp-crisis"]
+
+
+def test_r51_folding_again_what_is_stored_finds_what_was_lost() -> None:
+    readings = [a_pressure(systolic, n) for n, systolic in enumerate((120, 190, 191, 120, 195, 120, 188))]
+    episodes = FakeEpisodes({WHO: monitored()})
+    for one in readings:
+        run(episodes, inserted(one), one.received_at)
+    lost = FakeEpisodes({WHO: monitored()})
+    for one in readings[:2] + readings[3:4]:
+        run(lost, inserted(one), one.received_at)
+    assert lost.known[WHO].state != episodes.known[WHO].state
+    swept = FakeEpisodes({WHO: monitored()})
+    for one in readings:
+        run(swept, inserted(one), one.received_at)
+    assert (swept.known[WHO].state, swept.alerts) == (episodes.known[WHO].state, episodes.alerts)
+    assert {*lost.alerts} < {*swept.alerts}
 
 
 def test_r45_a_plan_that_does_not_read_is_told_before_any_reading() -> None:
