@@ -52,6 +52,7 @@ from domain.episode import (
     is_stale,
     milliseconds,
     moment,
+    no_evidence,
 )
 from domain.observation import Observation
 from domain.persistence import persisted
@@ -66,7 +67,7 @@ __all__ = [
     "ARTEFACTS", "CARE_PLAN", "ENGINE_VERSION", "LONGEST_SNOOZE", "NO_DATA", "TRANSITIONS", "Acknowledge",
     "Acknowledged", "Alert", "BatteryTold", "ConsentWithdrawn", "Decision", "Episode", "Event", "Monitored",
     "PlanChanged", "Recalled", "Resolve", "Snooze", "Snoozed", "State", "Tick", "Told", "Why", "dump", "is_stale",
-    "load", "step",
+    "load", "no_evidence", "step",
 ]  # fmt: skip
 
 _NO_PLAN = Plan({}, {}, ZoneInfo("UTC"), ALWAYS_TOLD)
@@ -143,10 +144,11 @@ class _Step(Turn):
         useless: Why | None = None
         if observation.flags or observation.tags:
             useless = no_evidence(observation)
+        known = self.series
         if useless is None and self.plan.kept:
             self._remember(observation, at)
         for rule in rules:
-            held = self._held(rule, observation, at)
+            held = self._held(rule, observation, at, news=self.series is not known)
             if held is None:  # null is no zero, and a rule for another value is another rule (C23)
                 continue
             before = self.episodes.get(rule.id, IDLE)
@@ -161,20 +163,22 @@ class _Step(Turn):
                 why = useless or "within-limits"
                 decide(Decision(observation.id, rule.id, rule.plan_version, stage, stage, why))
 
-    def _held(self, rule: Rule, observation: Observation, at: int) -> tuple[bool, bool] | None:
-        """Whether the rule is breached, and whether it has recovered; None if the reading says nothing of it."""
+    def _held(self, rule: Rule, observation: Observation, at: int, *, news: bool) -> tuple[bool, bool] | None:
+        """Whether the rule is breached, and whether it has recovered; None if the reading says nothing of it.
+
+        `news`: it was not known before, and may show what held when something newer was measured (R6).
+        """
         if rule.condition is None:
             value = observation.values.get(rule.value)
             return None if value is None else (rule.breached(value), rule.recovered(value))
         if all(observation.values.get(value) is None for kind, value in rule.places if kind == observation.kind):
             return None
         held = holds(rule.condition, self.series, at, self.plan.zone)
-        if held is not True and any(self._held_since(rule, at)):
+        if news and held is not True and any(self._held_since(rule, at)):
             return True, False
         return held is True, held is False
 
     def _held_since(self, rule: Rule, at: int) -> Iterator[bool]:
-        """Whether a reading that comes late shows what held when something newer was measured (R6)."""
         assert rule.condition is not None  # noqa: S101 - callers have looked
         newer = {point[0] for place in rule.places for point in self.series.get(place, ()) if point[0] > at}
         for moment_ in sorted(newer):
@@ -314,6 +318,8 @@ class _Step(Turn):
         if episode.stage == "confirming" and rule.confirm is not None:
             return self._answer(rule, episode, rule.confirm, entry, arrived)
         if episode.stage == "confirming":  # a newer plan asks for no answer any more
+            if not fresh:
+                return episode, "late"
             episode = self.signal(episode, "unanswered", told="raised")
         if verdict & RECOVERY:
             return self._recover(rule, episode, key, verdict)
@@ -380,13 +386,6 @@ class _Step(Turn):
             return worse
         told: Told = "measure-again" if episode.stage == "confirming" else "raised"
         return self.publish(worse, told, severity=rule.severity)
-
-
-def no_evidence(observation: Observation) -> Why | None:
-    """Why a reading counts for nothing, in alerts as in derived values; None of one that counts."""
-    if "recalled" in observation.tags:
-        return "recalled"
-    return "artefact" if ARTEFACTS.intersection(observation.flags) else None
 
 
 def _is_held(rule: Rule, episode: Episode) -> bool:

@@ -18,7 +18,7 @@ from domain.episode import (
     milliseconds,
     moment,
 )
-from domain.technical import no_data
+from domain.technical import data_again, no_data
 from domain.turn import Turn
 
 _LONGEST = LONGEST_SNOOZE // timedelta(milliseconds=1)
@@ -72,20 +72,23 @@ def _asked(turn: Turn, alert: str, version: int) -> tuple[str, Episode]:
 
 def remind(turn: Turn) -> None:
     """Tell what a snooze or quiet hours held back, and repeat what stands; of stale data, that none came (C22)."""
-    for name, before in list(turn.episodes.items()) if turn.episodes else ():
+    lacking: set[str] = set()
+    for name, before in list(turn.episodes.items()):
         alert, rule = before.alert, turn.plan.by_id.get(name)
         if alert is None or before.stage != "active" or alert.acknowledged is not None or turn.is_told(alert):
             continue
         told = before.owed or _due(turn, rule, before)
-        if told is None or turn.silent(alert) is not None:
-            continue
+        silent = told is None or turn.silent(alert) is not None
         if told == "repeated" and rule is not None and turn.now - before.last[0] > rule.fresh_for:
-            no_data(turn, rule, before)
-            continue
-        repeats = before.repeats + (before.owed is None)
-        after = turn.publish(replace(before, repeats=repeats), told, again=True, snoozed_until=None)
-        turn.keep(name, before, after)
-        turn.decide(name, alert.plan_version, before, after, None)
+            lacking.add(rule.kind)
+            if not silent:
+                no_data(turn, rule)
+        elif told is not None and not silent:
+            repeats = before.repeats + (before.owed is None)
+            after = turn.publish(replace(before, repeats=repeats), told, again=True, snoozed_until=None)
+            turn.keep(name, before, after)
+            turn.decide(name, alert.plan_version, before, after, None)
+    data_again(turn, lacking)
 
 
 def _due(turn: Turn, rule: Rule | None, episode: Episode) -> Told | None:

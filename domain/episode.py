@@ -286,6 +286,13 @@ class Monitored:
     version: int
 
 
+def no_evidence(observation: Observation) -> Why | None:
+    """Why a reading counts for nothing, in alerts as in derived values; None of one that counts."""
+    if "recalled" in observation.tags:
+        return "recalled"
+    return "artefact" if ARTEFACTS.intersection(observation.flags) else None
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

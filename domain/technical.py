@@ -1,5 +1,6 @@
 """Technical alerts: what is wrong is not the patient but a plan that does not read, silence, or a device."""
 
+from collections.abc import Container
 from dataclasses import replace
 from decimal import Decimal
 
@@ -50,28 +51,32 @@ def miss(turn: Turn, tick: Tick) -> None:
         if heard is None or rule.missing_for is None or rule.id in turn.episodes:
             continue
         if turn.now - milliseconds(heard) > rule.missing_for and (rule.active is None or rule.active.covers(local)):
-            turn.keep(rule.id, IDLE, turn.technical(rule, str(milliseconds(heard))))
+            turn.keep(rule.id, IDLE, turn.technical(rule, str(turn.now)))
 
 
 def hear(turn: Turn, observation: Observation) -> None:
     """Whatever arrives of a kind ends that it was missing, however old or poor: it is the silence that is over."""
-    if not turn.episodes:
-        return
-    silences = [rule.id for rule in turn.plan.missing if rule.kind == observation.kind]
-    for name in (*silences, NO_DATA + observation.kind):
-        before = turn.episodes.get(name)
-        if before is not None:
-            _over(turn, name, before)
+    for rule in turn.plan.missing:
+        before = turn.episodes.get(rule.id)
+        if rule.kind == observation.kind and before is not None:
+            _over(turn, rule.id, before)
 
 
-def no_data(turn: Turn, rule: Rule, episode: Episode) -> None:
+def no_data(turn: Turn, rule: Rule) -> None:
     """What cannot be repeated, since nothing was measured that would still say so, is that nothing was measured."""
     name = NO_DATA + rule.kind
     known = any(one.id in turn.episodes for one in turn.plan.missing if one.kind == rule.kind)
     if not known and name not in turn.episodes:
         severity: Severity = "info" if rule.severity == "info" else "warning"
         silence = _rule(name, rule.kind, "missing_for", severity, rule.plan_version)
-        turn.keep(name, IDLE, turn.technical(silence, f"{rule.id}/{episode.last[0]}"))
+        turn.keep(name, IDLE, turn.technical(silence, f"{rule.id}/{turn.now}"))
+
+
+def data_again(turn: Turn, lacking: Container[str]) -> None:
+    """… for as long as an alert of one of the kinds `lacking` still cannot be repeated."""
+    for name, before in list(turn.episodes.items()):
+        if name.startswith(NO_DATA) and name.removeprefix(NO_DATA) not in lacking:
+            _over(turn, name, before)
 
 
 def check_device(turn: Turn, observation: Observation) -> None:
@@ -119,13 +124,13 @@ def _watch_fault(turn: Turn, name: str, observation: Observation, *, broken: boo
 
 def is_gone(turn: Turn, name: str) -> bool:
     """True of an episode whose rule the plan no longer has."""
-    if name.startswith(NO_DATA):
-        return name.removeprefix(NO_DATA) not in turn.plan.rules
     return name not in turn.plan.by_id and name != PLAN_UNREADABLE and not name.startswith(_OWN)
 
 
 def _over(turn: Turn, name: str, before: Episode) -> None:
-    turn.end(before, "recovered", turn.now, "resolved")
+    """… and may be raised anew; until then, what a person has resolved stays so."""
+    if before.stage != "idle":
+        turn.end(before, "recovered", turn.now, "resolved")
     turn.keep(name, before, IDLE)
 
 

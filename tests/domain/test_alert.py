@@ -449,6 +449,7 @@ def test_an_open_question_of_a_rule_that_asks_no_more_goes_on_as_active() -> Non
     life = lived(a_plan(a_rule(confirm=ASK)), (0, 185))
     life.plan = a_plan(a_rule())
     assert life.tick(60).decisions == []
+    assert life.read(reading(-999, 185, received_at=at(60))).why() == {"sbp-crisis": "late"}
     assert life.read(reading(61, 185)).outcomes() == [("sbp-crisis", "active", None)]
     assert life.read(reading(62, 120)).outcomes() == [("sbp-crisis", "resolved", "resolved")]
 

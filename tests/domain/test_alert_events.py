@@ -24,6 +24,7 @@ from domain.alert import (
     is_stale,
     load,
 )
+from domain.observation import Observation
 from tests.builders import ORGANISATION, SUBJECT, a_rule, an_alert
 from tests.lives import Life, a_plan, at, bound, lived, reading
 
@@ -153,6 +154,28 @@ def test_c22_what_nothing_fresh_shows_is_not_raised_again_but_missing() -> None:
     assert life.outcomes()[1] == (f"{NO_DATA}blood-pressure", "resolved", "resolved")
 
 
+@pytest.mark.parametrize(
+    "poor",
+    [
+        reading(61, 190, flags=("movement",)),
+        reading(61, 190, tags=frozenset({"recalled"})),
+        reading(10, 190, received_at=at(61)),
+    ],
+    ids=["an artefact", "recalled", "stale"],
+)
+def test_c22_what_is_no_fresh_evidence_does_not_end_that_there_is_none(poor: Observation) -> None:
+    plan = a_plan(a_rule(id="crisis", fresh_for="PT30M"))
+    life = snooze(lived(plan, (0, 190)), 1, until=60).tick(60).read(poor)
+    assert life.stages() == {"crisis": "active", f"{NO_DATA}blood-pressure": "active"}
+    assert len(life.told) == 2
+
+
+def test_c22_a_second_time_without_data_is_another_alert() -> None:
+    life = lived(a_plan(a_rule(id="crisis", fresh_for="PT10M", repeat=REPEAT)), (0, 190)).tick(20)
+    life.read(reading(21, 190)).tick(40)
+    assert [one.rule for one in life.alerts.values()] == ["crisis", *[f"{NO_DATA}blood-pressure"] * 2]
+
+
 @pytest.mark.parametrize("version", [0, 3], ids=["too old", "not yet"])
 def test_a_snooze_of_what_nobody_saw_is_none(version: int) -> None:
     life = Life(a_plan(CRISIS)).read(reading(0, 190, **BAND)).read(reading(1, 190))
@@ -202,6 +225,14 @@ def test_a_person_ends_an_alert_and_what_comes_afterwards_raises_another() -> No
 def test_r57_a_person_ends_nothing_that_grew_worse_unseen() -> None:
     life = Life(a_plan(CRISIS)).read(reading(0, 190, **BAND)).read(reading(1, 190))
     assert resolve(life, 2, version=1).alert.state == "active"
+
+
+def test_a_silence_that_a_person_resolved_is_told_again_only_after_something_was_heard() -> None:
+    silent = {"id": "silent", "kind": "blood-pressure", "severity": "warning", "when": {"missing_for": "PT3H"}}
+    life = resolve(Life(a_plan(silent)).tick(181, blood_pressure=0), 182).tick(200, blood_pressure=0)
+    assert life.told == [("raised", "silent", "warning")]
+    assert life.read(reading(210, 120)).state == State()
+    assert len(life.tick(400, blood_pressure=210).told) == 2
 
 
 # repeated

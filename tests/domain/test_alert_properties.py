@@ -178,6 +178,11 @@ def test_every_reading_has_a_decision_that_says_why_nobody_was_told(plan: str, r
         assert len(life.told) > told or all(decision.why for decision in life.decisions)
 
 
+def standing(state: State) -> tuple[Any, ...]:
+    """All of a state but what idle rules remember: they may forget what is over for so long that it is stale."""
+    return {name: one for name, one in state.episodes.items() if one.stage != "idle"}, state.series, state.snoozes
+
+
 class Watched(RuleBasedStateMachine):
     """Anything happens to one subject, in any order: to an engine that lives on, and to one that forgets all but its
     written state. Whatever happened happens at once again, and changes nothing."""
@@ -200,7 +205,7 @@ class Watched(RuleBasedStateMachine):
         assert again == self.life.state, "a restart changed what became of it"
         assert alerts == self.life.versions[known:]
         again, _, alerts = step(self.life.state, event, self.life.plan, at(self.minute))
-        assert (again, alerts) == (self.life.state, []), "it happened again"
+        assert (standing(again), alerts) == (standing(self.life.state), []), "it happened again"
 
     @rule(
         systolic=SYSTOLIC,
@@ -306,7 +311,7 @@ class Watched(RuleBasedStateMachine):
 
 
 TestWatched = Watched.TestCase
-TestWatched.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestWatched.settings = settings(stateful_step_count=40, deadline=None)
 
 
 def test_r33_a_state_is_as_small_after_a_year_as_after_a_month() -> None:
