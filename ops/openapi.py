@@ -38,15 +38,17 @@ SCOPES = {
     "pma/operate": "Recall devices, revoke gateways, replay",
 }
 
+_ID = "[0-9A-Za-z-]{1,64}"
+
 _PATH = {
     "subject": ("the patient, as an opaque token that only you can resolve", TOKEN.pattern),
     "serial": ("the device's serial, which is its name as an MQTT client", SERIAL.pattern),
     "thing": ("the gateway's serial", SERIAL.pattern),
     "endpoint": ("your own name for the endpoint", TOKEN.pattern),
-    "assignment": ("the id that the answer which made it gave", None),
-    "quarantined": ("the id in the quarantine", None),
-    "alert": ("the alert's id, which is its id in FHIR as well", None),
-    "recall": ("the id that the answer which made it gave", None),
+    "assignment": ("the id that the answer which made it gave", _ID),
+    "quarantined": ("the id in the quarantine", _ID),
+    "alert": ("the alert's id, which is its id in FHIR as well", _ID),
+    "recall": ("the id that the answer which made it gave", _ID),
 }
 
 _REFUSALS = {
@@ -139,7 +141,7 @@ def _operation(one: Operation, schemas: Schemas) -> dict[str, Any]:
 def _parameters(one: Operation) -> Iterable[dict[str, Any]]:
     for name in re.findall("<([a-z_]+)>", one.path):
         says, pattern = _PATH[name]
-        schema = {"type": "string"} if pattern is None else {"type": "string", "pattern": f"^{pattern}$"}
+        schema = {"type": "string", "pattern": f"^{pattern}$"}
         yield {
             "name": name,
             "in": "path",

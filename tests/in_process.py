@@ -124,7 +124,7 @@ def event(
         "rawPath": path,
         "rawQueryString": parts.query,
         "headers": {name.lower(): value for name, value in (headers or {}).items()},
-        "queryStringParameters": dict(parse_qsl(parts.query)),
+        "queryStringParameters": dict(parse_qsl(parts.query, keep_blank_values=True)),
         "requestContext": {
             "http": {"method": method, "path": path},
             "stage": "$default",

@@ -79,7 +79,7 @@ def not_found(error: NotFound) -> Response[str]:
 @app.exception_handler(NotFoundError)
 def no_route(error: NotFoundError) -> Response[str]:
     methods = {one.method for one in OPERATIONS if one.address.fullmatch(app.current_event.path)}
-    if not methods:
+    if not methods or app.current_event.http_method in methods:  # a name with signs that no thing has
         return problem(404, "no-route", "there is no such route")
     also = ("HEAD", "OPTIONS") if "GET" in methods else ("OPTIONS",)
     allow = {"Allow": ", ".join(sorted({*methods, *also}))}

@@ -56,6 +56,7 @@ def get_quarantine_counts() -> Response[str]:
 
     All on one page: there are no more than models times reasons.
     """
+    routes.limit()
     since = routes.moment("from") or clock() - timedelta(days=1)
     counted = sorted(wired().quarantine.counts(routes.organisation, since=since).items(), key=lambda one: -one[1])
     items: list[QuarantineCount] = [

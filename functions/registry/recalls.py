@@ -42,6 +42,7 @@ def post_recall() -> Response[str]:
 @routes.serve("GET", "/v1/recalls", scope="read", gives=Page[RecallShown], asks=PAGED)
 def get_recalls() -> Response[str]:
     """Those in force, all on one page."""
+    routes.limit()
     return page([_recall(one) for one in wired().registry.recalls(routes.organisation)[0]], None)
 
 

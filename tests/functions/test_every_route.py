@@ -73,7 +73,11 @@ def pma() -> Iterator[InProcess]:
 
 @pytest.fixture(scope="module")
 def theirs(pma: InProcess) -> dict[str, str]:
-    """Something of clinic-a for every kind of id there is."""
+    return enrolled(pma)
+
+
+def enrolled(pma: InProcess) -> dict[str, str]:
+    """Something of clinic-a for every kind of id there is, and these ids."""
     things = dict(THINGS)
 
     def made(name: str, method: str, path: str, body: Any = None) -> Any:
