@@ -8,6 +8,7 @@ PYTHON ?= python3
 STAGE ?= dev
 DATA ?=
 EXAMPLES ?= 2000
+REQUESTS ?= 10000
 PAYLOADS ?= 1000000
 MUTANTS ?=
 SEEDS ?=
@@ -75,11 +76,13 @@ test: check ## everything that CI runs
 .PHONY: proof fuzz
 proof: $(SETUP) ## every property with EXAMPLES=2000 examples each
 	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof -m "not e2e and not slow and not localstack" tests/domain tests/functions tests/adapters
-fuzz: $(SETUP) ## PAYLOADS=1000000 through all of ingest, then EXAMPLES=2000 of each decoder: refused or read, never an error
+fuzz: $(SETUP) ## PAYLOADS=1000000 through all of ingest, EXAMPLES=2000 of each decoder, REQUESTS=10000 to the API: never an error
 	@echo "Fuzzing: $(PAYLOADS) payloads of every format (a million takes about ten minutes of one core) ..."
 	@PAYLOADS=$(PAYLOADS) $(BIN)/pytest -q --no-header --timeout 7200 --hypothesis-profile proof tests/functions/test_fuzz.py
 	@EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --no-header -n 2 --timeout 3600 --hypothesis-profile proof tests/domain/test_reading.py tests/domain/test_units.py \
 		tests/domain/test_judgement.py tests/domain/test_gatt.py tests/domain/test_omh.py tests/domain/test_mapping.py tests/functions/test_ingest.py
+	@echo "Fuzzing: $(REQUESTS) requests to the API ..."
+	@REQUESTS=$(REQUESTS) $(BIN)/pytest -q --no-header -n 2 --timeout 7200 tests/functions/test_fuzz_api.py
 
 .PHONY: cases
 cases: $(VENV) ## docs/cases.md anew: which cases have a test

@@ -136,6 +136,10 @@ def clinic_b_has_nothing(pma: InProcess) -> Iterator[None]:
                 aws_client("dynamodb").delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
 
 
+def audit_of_clinic_b() -> list[dict[str, Any]]:
+    return [decode_item(one) for one in aws_client("dynamodb").scan(TableName="audit")["Items"] if "operation" in one]
+
+
 OWN = {
     "put_subject": 201,
     "put_endpoint": 201,
@@ -143,6 +147,7 @@ OWN = {
     "post_recall": 201,
     "get_recalls": 200,
     "get_queue": 200,
+    "get_audit": 200,
     "get_subjects": 200,
     "get_quarantine": 200,
     "get_quarantine_counts": 200,
@@ -160,11 +165,13 @@ def test_the_document_has_every_route_that_is_served() -> None:
 def test_r81_another_organisations_thing_is_not_found_and_not_touched(
     pma: InProcess, theirs: dict[str, str], route: Route
 ) -> None:
-    before = of_clinic_a()
+    before, audited = of_clinic_a(), audit_of_clinic_b()
     status, document, _ = pma.call(route.method, route.address(theirs), route.body, client="client-b")
     assert status == OWN.get(route.name, 404)
     if status == 404:
         assert document["code"] == "not-found"
+        (row, *_) = (one for one in audit_of_clinic_b() if one not in audited and one["outcome"] != "asked")
+        assert (row["actor"], row["operation"], row["outcome"]) == ("client-b", route.name, "not-found")
     if route.method == "GET" and status == 200:
         assert not any(thing in json.dumps(document) for thing in theirs.values())
     assert of_clinic_a() == before

@@ -1,7 +1,7 @@
 """Whatever a system may send to any route: no 5xx, no status that the document does not know, no other shape (R84).
 
 Schemathesis makes requests from docs/openapi.json, right and wrong ones, against the handler in this process. A few of
-each route in CI, EXAMPLES in all by `make fuzz`.
+each route in CI, REQUESTS in all by `make fuzz`.
 """
 
 import os
@@ -23,7 +23,7 @@ from tests.functions.test_every_route import enrolled
 from tests.in_process import InProcess, a_token, api
 from tests.wsgi import application
 
-ALL = int(os.environ.get("EXAMPLES", "0"))
+ALL = int(os.environ.get("REQUESTS", "0"))
 EXAMPLES = max(8, ALL // len(OPERATIONS))
 HELD_TO = [
     not_a_server_error,
