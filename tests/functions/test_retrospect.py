@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.alert import ENGINE_VERSION, Alert, Decision, State, Tick, step
@@ -135,7 +135,6 @@ READINGS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(
     READINGS,
     st.integers(0, 40),
