@@ -1,12 +1,12 @@
 """Why it did or did not alarm, and what another care plan would have done: the past judged again, no AWS."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from domain.alert import Alert
+from domain.alert import Alert, Decision
 from domain.care_plan import Plan, PlanVersion, Programme, plan_for, plan_of, try_plan
 from domain.codes import KINDS
 from domain.decisions import Judged, judged
@@ -111,10 +111,15 @@ def _again(
     arrived = sorted(found, key=lambda one: (one.received_at, one.measured_at, one.id))
     ids = {one.id for one in wanted}
     return {
-        turn.observation.id: judged(turn.observation, turn.decisions, turn.now)
+        turn.observation.id: judged(turn.observation, _on_it(turn.decisions), turn.now)
         for turn in retrace(arrived, plan_at, until=last)
         if turn.observation is not None and turn.observation.id in ids
     }
+
+
+def _on_it(decisions: Iterable[Decision]) -> Iterator[Decision]:
+    """Without what the clock decided at that moment: where it was so it was kept, and here it would be a guess."""
+    return (one for one in decisions if one.observation is not None)
 
 
 def _still_open(subject: Subject, alerts: Alerts, until: datetime, since: datetime) -> list[Alert]:

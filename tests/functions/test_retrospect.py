@@ -174,6 +174,14 @@ def test_a_page_of_nothing_asks_for_nothing() -> None:
     assert why(stored, []) == []
 
 
+def test_what_the_clock_would_have_said_at_the_moment_of_a_reading_is_not_said_of_the_reading() -> None:
+    """A reminder falls due just when it arrives: whether a tick came first, only what was kept can tell."""
+    readings = [a_pressure(minute, 137) for minute in (0, 60)]
+    versions = [a_plan_version(REPEATED, effective_from=NOW.isoformat())]
+    (found,) = why(Stored(readings, FakeEpisodes(), versions), readings[1:])
+    assert [(one.observation, one.why) for one in found.judged.decisions] == [(readings[1].id, "same-episode")]
+
+
 def test_r47_without_a_plan_the_answer_is_that_there_was_none() -> None:
     readings = [a_pressure(0, 190), a_pressure(30, 190)]
     (found,) = why(Stored(readings, FakeEpisodes(), []), readings[1:])
