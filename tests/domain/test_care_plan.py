@@ -259,6 +259,11 @@ def test_f9_a_schedule_that_nobody_can_keep_is_refused(schedule: list[Any], fiel
     assert says in found[field]
 
 
+def test_every_window_that_overlaps_is_named() -> None:
+    found = faults(a_care_plan(schedule=[prescribed("06:00-11:00", "10:00-12:00", "07:00-08:00", "23:00-23:10")]))
+    assert [*found] == [f"/schedule/0/windows/{index}" for index in (1, 2, 3)]
+
+
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -424,8 +429,27 @@ def test_a_rule_of_several_kinds_hears_them_all_and_keeps_what_each_looks_back_a
         a_rule_of(
             "average_at_or_above", when={"average_at_or_above": {"value": 280, "unit": "mm[Hg]", "over": "PT1H"}}
         ),
+        a_rule(when={"at_or_below": {"value": 50, "unit": "mm[Hg]"}}),
+        a_rule(clear={"below": BOUND}),
+        a_rule(when={"below": BOUND}, clear={"at_or_above": BOUND}),
+        a_rule_of("change_above", when={"change_above": {"value": 0.5, "unit": "kg", "over": "P3D"}}),
+        a_rule_of("deviates", when={"deviates": {"mad": 0.5, "over": "P14D"}}),
+        a_rule(
+            kind="glucose",
+            value="glucose",
+            when={"above": {"value": 13.9, "unit": "mmol/L"}},
+            confirm={"readings": 2, "within": "PT10M", "ask_again": True},
+        ),
+        a_rule(
+            confirm={"readings": 2, "within": "PT10M", "ask_again": True},
+            when={"below": {"value": 90, "unit": "mm[Hg]"}},
+        ),
     ],
-    ids=["the whole range up", "the whole range down", "two days without the first", "a mean at the limit"],
+    ids=[
+        *("the whole range up", "the whole range down", "two days without the first", "a mean at the limit"),
+        *("the lowest plausible", "recovery on the bound", "recovery on the lower bound", "half a kilogram"),
+        *("half a deviation", "high glucose measured again", "low pressure measured again"),
+    ],
 )
 def test_what_is_only_just_possible_is_the_doctors_to_ask(rule: dict[str, Any]) -> None:
     assert parse_plan(a_care_plan(rule)).rules
