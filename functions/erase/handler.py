@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters import log
 from adapters.aws import client
 from adapters.environment import read
 from adapters.erasures import Looks, Tombstones, asked_for
@@ -16,7 +17,7 @@ from domain.erasure import read_look
 from functions.erase.service import Erase
 from functions.erase.settings import Settings
 
-logger = Logger()
+logger = log.logger()
 metrics = Metrics()
 
 
@@ -44,6 +45,7 @@ def wired() -> Erase:
     )
 
 
+@log.Silently()
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters import log
 from adapters.alerts import Episodes
 from adapters.aws import client
 from adapters.decisions import Decisions
@@ -23,7 +24,7 @@ from functions.evaluate.settings import Settings
 if TYPE_CHECKING:  # all of Powertools' batch would be loaded at each start for one name
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-logger = Logger()
+logger = log.logger()
 metrics = Metrics()
 
 
@@ -61,6 +62,7 @@ def _read(record: dict[str, Any]) -> Event:
     return Recalled(organisation, subject, frozenset({recalled}))
 
 
+@log.Silently()
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":

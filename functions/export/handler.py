@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters import log
 from adapters.alerts import Alerts, is_new_version
 from adapters.aws import client
 from adapters.consent import from_record, is_of_consent
@@ -29,7 +30,7 @@ from functions.export.settings import CollectSettings, SendSettings
 if TYPE_CHECKING:  # all of Powertools' batch would be loaded at each start for one name
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-logger = Logger()
+logger = log.logger()
 metrics = Metrics()
 
 
@@ -132,6 +133,7 @@ def _change(brought: dict[str, Any], content: Content, type_: RowType) -> Change
     )
 
 
+@log.Silently()
 @logger.inject_lambda_context
 @metrics.log_metrics
 def collect(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
@@ -141,6 +143,7 @@ def collect(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailur
     return {"batchItemFailures": [{"itemIdentifier": number} for number in outcome.to_retry]}
 
 
+@log.Silently()
 @logger.inject_lambda_context
 @metrics.log_metrics
 def send(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":

@@ -2,11 +2,9 @@
 
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any, NamedTuple
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
@@ -19,6 +17,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters import log
 from adapters.aws import client
 from adapters.contacts import ContactOpener
 from adapters.environment import read
@@ -28,10 +27,8 @@ from adapters.programmes import messages
 from functions.notify.service import notify
 from functions.notify.settings import Settings
 
-logger = Logger()
+logger = log.logger()
 metrics = Metrics()
-_OURS = f"{Path(__file__).parents[2]}/"
-_FLOORS = ("adapters/", "domain/", "functions/")
 
 
 class Processor(BatchProcessor):
@@ -39,9 +36,7 @@ class Processor(BatchProcessor):
 
     def failure_handler(self, record: SQSRecord, exception: ExceptionInfo) -> FailureResponse:
         kind, _, trace = exception
-        frames = [f"{frame.filename.removeprefix(_OURS)}:{frame.lineno}" for frame in extract_tb(trace)]
-        ours = [frame for frame in frames if frame.startswith(_FLOORS)]
-        defect = f"{kind.__name__ if kind else 'Unknown'} at {' '.join(ours)}"
+        defect = f"{kind.__name__ if kind else 'Unknown'} at {' '.join(log.places(trace))}"
         logger.error("notice failed", extra={"defect": defect, "message_id": record.message_id})
         return super().failure_handler(record, exception)
 
@@ -92,6 +87,7 @@ def tell(record: SQSRecord) -> None:
     metrics.add_metric("NobodyOfRole", MetricUnit.Count, outcome.fallbacks)
 
 
+@log.Silently()
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters import log
 from adapters.aws import client
 from adapters.claims import Claims
 from adapters.environment import read
@@ -17,7 +18,7 @@ from domain.provisioning import ProvisioningRefused
 from functions.provision.service import asked, provision
 from functions.provision.settings import Settings
 
-logger = Logger()
+logger = log.logger()
 metrics = Metrics()
 
 
@@ -35,6 +36,7 @@ def wired() -> dict[str, Any]:
     }
 
 
+@log.Silently()
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:

@@ -3,11 +3,11 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters import log
 from adapters.dynamodb import Throttled
 from adapters.queue import NotTaken
 from adapters.tokens import InvalidToken, KeysUnavailable
@@ -37,7 +37,7 @@ from functions.registry import (
 from functions.registry.access import MissingScope, NotJson, TooMuch
 from functions.registry.answers import problem
 
-logger = Logger()
+logger = log.logger()
 app = APIGatewayHttpResolver()
 PARTS = (alerts, audit, subjects, devices, gateways, care_plans, endpoints, quarantine, recalls, records)
 for part in PARTS:
@@ -109,6 +109,7 @@ def try_again(error: LostRace | Throttled | NotTaken | KeysUnavailable) -> Respo
     return problem(503, "try-again", "busy for the moment: try again", headers={"Retry-After": "1"})
 
 
+@log.Silently()
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     http = event["requestContext"]["http"]

@@ -3,9 +3,9 @@
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters import log
 from adapters.alerts import is_new_notice, to_notice
 from adapters.aws import client
 from adapters.environment import read
@@ -16,7 +16,7 @@ from functions.relay.settings import Settings
 if TYPE_CHECKING:  # all of Powertools' batch would be loaded at each start for one name
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-logger = Logger()
+logger = log.logger()
 
 
 @cache
@@ -25,6 +25,7 @@ def wired() -> Queues:
     return Queues(client("sqs"), settings.critical_queue, settings.ordinary_queue)
 
 
+@log.Silently()
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
     """A row of the outbox is an order once, when it is inserted; its marks of who was told are not."""

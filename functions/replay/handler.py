@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters import log
 from adapters.aws import client
 from adapters.environment import read
 from adapters.inbox import Backlog
@@ -18,7 +18,7 @@ from domain.replay import read_job
 from functions.replay.service import Change, DeviceChanged, RecallsChanged, Replay
 from functions.replay.settings import Settings
 
-logger = Logger()
+logger = log.logger()
 
 
 def clock() -> datetime:
@@ -47,6 +47,7 @@ def change(record: dict[str, Any]) -> Change | None:
     return None
 
 
+@log.Silently()
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """A batch of the stream, or one job of the queue: what fails is tried again as it came."""

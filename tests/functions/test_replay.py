@@ -18,6 +18,7 @@ from adapters.catalogue import profiles
 from adapters.dynamodb import encode_item
 from adapters.environment import variable
 from adapters.inbox import arrived
+from adapters.log import HandlerFailed
 from adapters.observations import Observations
 from adapters.quarantine import Quarantine
 from adapters.registry import Registry, from_device, from_recalls
@@ -599,7 +600,7 @@ def a_retry() -> str:
 
 
 def test_a_job_that_fails_is_tried_again_by_its_queue(cloud: Any) -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(HandlerFailed, match=r"^KeyError"):
         handle(a_message_of(a_retry().replace(SERIAL, "BP-404")))
     assert handler.clock().tzinfo is UTC
 
