@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from adapters.archive import BrokenLine
 from adapters.dynamodb import Throttled
 from adapters.queue import NotTaken
-from ops import alert_load, audit, catalogue, erasure, organisation, quarantine, replay
+from ops import alert_load, audit, catalogue, enrol, erasure, organisation, quarantine, replay
 from ops.errors import OperatorError
 
 
@@ -18,6 +18,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = ArgumentParser(prog="python -m ops", description="The operator's commands.")
     commands = parser.add_subparsers(required=True, metavar="what")
     organisation.add_parser(commands)
+    enrol.add_parser(commands)
     catalogue.add_parser(commands)
     alert_load.add_parser(commands)
     audit.add_parser(commands)
