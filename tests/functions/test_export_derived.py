@@ -40,12 +40,24 @@ def a_week() -> list[Observation]:
     return [a_reading(datetime(2026, 11, day, hour, tzinfo=UTC)) for day in range(16, 23) for hour in (4, 16)]
 
 
+class Enrolment(FakeEnrolment):
+    """It remembers each note that was written."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.notes: list[date] = []
+
+    def told(self, organisation: str, subject: str, last: date) -> None:
+        self.notes.append(last)
+        super().told(organisation, subject, last)
+
+
 class Stage:
     """A hospital that keeps the newest of each resource, behind a real collect over fakes."""
 
     def __init__(self, *endpoints: Endpoint, subject: Subject | None = None) -> None:
         self.now = LATER
-        self.registry = FakeEnrolment([*endpoints] or [an_endpoint()], [subject or a_subject()], [])
+        self.registry = Enrolment([*endpoints] or [an_endpoint()], [subject or a_subject()], [])
         self.log, self.observations = FakeLog(), FakeObservations()
         self.collect = Collect(self.log, FakeBell(), self.registry, self.registry, clock=lambda: self.now)
         self.shown: dict[str, fhir.Json] = {}
@@ -102,8 +114,10 @@ def test_f10_the_first_reading_after_a_week_tells_of_it_once() -> None:
     stage.brings([a_reading(LATER - timedelta(hours=1))])
     assert stage.named() == [f"{kind}#2026-11-22" for kind in FORMS]
     assert stage.registry.enrolled[0].told_to == SUNDAY
+    stage.registry.notes.clear()
     stage.brings([a_reading(LATER)])
     assert len(stage.named()) == len(FORMS)
+    assert stage.registry.notes == [], "a reading within the week costs no write"
     (pressure,) = (one for one in stage.derived().values() if one["code"]["coding"][0]["code"] == "96607-7")
     assert [part["valueQuantity"]["value"] for part in pressure["component"]] == [130, 80]
     assert pressure["effectivePeriod"]["start"] == "2026-11-16T00:00:00+04:00"
@@ -153,6 +167,32 @@ def test_f15_a_late_reading_brings_again_what_it_has_a_part_in(kind: str) -> Non
     assert stage.named() == TOUCHED[kind]
 
 
+SUNDAYS = {
+    datetime(2026, 11, 22, 9, tzinfo=UTC): ["mean-pressure#2026-11-22", "days-transmitted#2026-11-22"],
+    datetime(2026, 11, 15, 9, tzinfo=UTC): [
+        "mean-pressure#2026-11-15",
+        "days-transmitted#2026-11-15",
+        "days-transmitted#2026-11-22",
+    ],
+}
+
+
+@pytest.mark.parametrize("at", SUNDAYS, ids=["the last", "the one before"])
+def test_a_late_reading_of_a_sunday_belongs_to_the_week_that_ends_with_it(at: datetime) -> None:
+    stage = Stage(subject=a_subject(told_to=SUNDAY))
+    stage.brings([a_reading(at)])
+    assert stage.named() == SUNDAYS[at]
+
+
+def test_f14_a_reading_counts_where_it_was_measured_not_where_its_clock_put_it() -> None:
+    """… for a clock that is wrong by more than a day is quarantined."""
+    stage = Stage(subject=a_subject(told_to=SUNDAY))
+    drifted = [replace(one, device_time=one.device_time - timedelta(hours=23)) for one in a_week()]
+    stage.brings(drifted)
+    (pressure,) = (one for one in stage.derived().values() if one["code"]["coding"][0]["code"] == "96607-7")
+    assert pressure["component"][0]["valueQuantity"]["value"] == 130
+
+
 def test_many_late_readings_of_a_batch_name_a_value_once_and_few_a_row() -> None:
     stage = Stage(subject=a_subject(told_to=SUNDAY))
     stage.brings([a_reading(datetime(2026, 10, day, hour, tzinfo=UTC)) for day in range(1, 31) for hour in range(8)])
@@ -174,6 +214,7 @@ def test_p5_nothing_derived_leaves_after_consent_is_withdrawn() -> None:
     stage = Stage(subject=withdrawn)
     stage.brings([*a_week(), a_reading(LATER)])
     assert stage.named() == []
+    assert stage.registry.notes == []
     reference = Reference("derived", PK, "mean-pressure#2026-11-22")
     bundle = render([reference], registry=stage.registry, observations=stage.observations, alerts=FakeAlerts())
     assert bundle == {"resourceType": "Bundle", "type": "transaction"}
