@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import past, stages, start
+from bench import api, past, stages, start
 
 OUTPUT = Path("build/bench.json")
 
@@ -50,6 +50,7 @@ def measured() -> list[Figure]:
         Figure("step_per_second", "step function, readings a second", stages.steps_per_second(), 45_000, at_least=True),
         Figure("dry_run_90d_cgm_s", "dry run over 90 days of CGM, CPU s", past.dry_run_seconds(), 2),
         Figure("export_us", "export, CPU µs a reading, without the POST", stages.export_cost().us, 20),
+        Figure("api_ms_p50", "a request to the API, warm, CPU ms, p50", api.request_ms(), 15),
         Figure("init_ms_max", "start of the slowest function, CPU ms", slowest, 550),
         Figure("init_typical_over_ours", "typical start / ours", ratio, 1.3, at_least=True),
         Figure("layer_mb", "layer, MB", layer, 12),
