@@ -150,3 +150,10 @@ def test_only_the_local_stage_allows_plain_http_to_a_mis(synthesised: TemplateOf
         for _, function in of_type(synthesised(stage), "AWS::Lambda::Function")
     }
     assert told - {None} == {"yes" if stage == "local" else "no"}
+
+
+@pytest.mark.parametrize("stage", ["local", "dev", "prod"])
+def test_r96_no_authorizer_could_give_a_stale_answer(synthesised: TemplateOf, stage: str) -> None:
+    """Things come by certificate and hospitals by a token that the function verifies: no answer is cached anywhere."""
+    kinds = {one["Type"] for one in synthesised(stage)["Resources"].values()}
+    assert not [kind for kind in kinds if "Authorizer" in kind]
