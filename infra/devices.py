@@ -6,7 +6,6 @@ from aws_cdk import aws_iot as iot
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.accepted import accept_wildcard
 from infra.alarms import Alarms
 from infra.keys import Keys
 from infra.queue import DeadLetters
@@ -49,25 +48,6 @@ class Devices(Construct):
             ),
         )
         alarms.on_rule(stage.rule, scope=self)
-        if stage.account_wide and not stage.emulated:
-            log_group = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:AWSIotLogsV2:*"
-            role = iam.Role(
-                self,
-                "Logger",
-                assumed_by=iam.ServicePrincipal("iot.amazonaws.com"),
-                inline_policies={
-                    "Logs": iam.PolicyDocument(
-                        statements=[
-                            iam.PolicyStatement(
-                                actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-                                resources=[log_group],
-                            )
-                        ]
-                    )
-                },
-            )
-            accept_wildcard(role, log_group, "IoT Core names the streams of its one log group.")
-            iot.CfnLogging(self, "Logging", account_id=Aws.ACCOUNT_ID, default_log_level="WARN", role_arn=role.role_arn)
 
     def _sender(self, name: str, queue: sqs.Queue) -> iam.Role:
         return iam.Role(

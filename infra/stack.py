@@ -6,6 +6,7 @@ from aws_cdk import Aws, CfnOutput, CfnRule, CfnRuleAssertion, Fn, Stack, StackS
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra.account import Account
 from infra.alarms import Alarms
 from infra.dashboard import Dashboard
 from infra.devices import Devices
@@ -66,6 +67,8 @@ class Pma(Stack):
 
         inbox = Inbox(self, "Inbox", stage=stage, keys=keys, alarms=alarms)
         devices = Devices(self, "Devices", stage=stage, keys=keys, alarms=alarms, inbox=inbox.fresh)
+        if stage.account_wide and not stage.emulated:
+            Account(self, "Account", operators=alarms.operators, operators_key=keys.operations)
         Ingest(
             self,
             "Ingest",

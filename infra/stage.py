@@ -43,7 +43,7 @@ class Stage:
     emulated: bool = False
     """The one switch for what the embedded cloud does not support: IoT logging, TLS-only queues over plain HTTP."""
     account_wide: bool = False
-    """This stage owns what exists once an account (IoT logging)."""
+    """This stage owns what exists once an account (IoT's log and audit)."""
     allow_insecure_endpoints: bool = False
     """A webhook may be plain HTTP on loopback: only where the receiving MIS is a process of this machine."""
     observation_days: int = 400

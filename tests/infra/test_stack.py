@@ -2,7 +2,6 @@
 
 import copy
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +78,22 @@ def test_r36_dev_and_prod_together_leave_the_account_its_unreserved_part() -> No
     assert sum(DEV.concurrency.values()) + sum(PROD.concurrency.values()) <= ACCOUNT_CONCURRENCY - UNRESERVED
 
 
+def test_r12_r15_a_copied_or_ending_certificate_is_looked_for_each_day_and_told(synthesised: TemplateOf) -> None:
+    """Simulated on the template only: nothing here has Device Defender."""
+    template = synthesised("prod")
+    ((_, audit),) = of_type(template, "AWS::IoT::AccountAuditConfiguration")
+    ((_, daily),) = of_type(template, "AWS::IoT::ScheduledAudit")
+    assert daily["Frequency"] == "DAILY"
+    assert {"DEVICE_CERTIFICATE_SHARED_CHECK", "CONFLICTING_CLIENT_IDS_CHECK", "DEVICE_CERTIFICATE_EXPIRING_CHECK"} <= {
+        *daily["TargetCheckNames"]
+    }
+    enabled = {name.upper() for name, check in audit["AuditCheckConfigurations"].items() if check["Enabled"] is True}
+    assert enabled == {name.replace("_", "") for name in daily["TargetCheckNames"]}, "what is off is not scheduled"
+    told = audit["AuditNotificationTargetConfigurations"]["Sns"]
+    assert told["Enabled"] is True
+    assert text(told["TargetArn"]) == text(template["Outputs"]["OperatorsTopic"]["Value"])
+
+
 def test_the_local_stage_holds_only_what_the_embedded_cloud_supports(synthesised: TemplateOf) -> None:
     kinds = {one["Type"] for one in synthesised("local")["Resources"].values()}
     assert kinds - set(SUPPORTED) == set()
@@ -94,7 +109,9 @@ def test_only_the_switch_separates_local_from_prod(synthesised: TemplateOf) -> N
     kinds = [{one["Type"] for one in synthesised(stage)["Resources"].values()} for stage in ("prod", "local")]
     assert kinds[0] - kinds[1] == {
         "AWS::Budgets::Budget",
+        "AWS::IoT::AccountAuditConfiguration",
         "AWS::IoT::Logging",
+        "AWS::IoT::ScheduledAudit",
         "AWS::SQS::QueuePolicy",
     }
     assert kinds[1] - kinds[0] == set()
@@ -125,8 +142,9 @@ def test_the_outputs_that_operators_and_provisioning_read(synthesised: TemplateO
 def test_t15_every_page_that_an_alarm_names_is_in_the_runbook(synthesised: TemplateOf) -> None:
     alarms = of_type(synthesised("prod"), "AWS::CloudWatch::Alarm")
     named = {alarm["AlarmDescription"].rpartition(" See ")[2] for _, alarm in alarms}
-    headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert named == {f"docs/runbook.md#{heading}" for heading in headings}
+    pages = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    led_to = [page.partition("\n")[0] for page in pages if "No alarm leads here" not in page]
+    assert named == {f"docs/runbook.md#{heading}" for heading in led_to}
 
 
 def test_r20_basic_ingest_is_addressed_by_the_rules_name(synthesised: TemplateOf) -> None:
