@@ -8,11 +8,17 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 import mis_sim.server
+from device_sim.errors import NotConnected
 from device_sim.gateway import Broker, Gateway, Identity
 from local.cloud import ORGANISATIONS, Cloud, Doctors
 from pma_client import Client, Consent, Contact, NotFound, Observation
@@ -104,17 +110,17 @@ class Device:
 
 
 @contextmanager
-def connected(cloud: Cloud, thing: str) -> Iterator[Device]:
+def connected(cloud: Cloud, thing: str, *, trusts: Path | None = None, seconds: float = 20) -> Iterator[Device]:
     (made,) = cloud.things([thing])
     running = cloud.running
     gateway = Gateway(
-        Broker(running.mqtt_host, running.mqtt_port, running.ca),
+        Broker(running.mqtt_host, running.mqtt_port, trusts or running.ca),
         Identity(made.name, made.certificate, made.private_key),
         clock=lambda: datetime.now(UTC),
     )
     gateway.start()
     try:
-        gateway.wait_connected(20)
+        gateway.wait_connected(seconds)
         yield Device(thing, gateway)
     finally:
         gateway.stop()
@@ -259,6 +265,31 @@ def test_a_client_without_a_certificate_is_refused(cloud: Cloud, shows: bool) ->
         tls.sendall(mqtt_connect(name))
         answer = tls.recv(4)
     assert (answer[:1] == b"\x20") is shows, "a CONNACK is for those who showed a certificate"
+
+
+def test_r16_a_set_of_authorities_outlives_a_change_of_the_brokers(cloud: Cloud, tmp_path: Path) -> None:
+    """A device that trusts a set connects though one of it alone signed the broker; with another alone none does."""
+    trusted, name = tmp_path / "authorities.pem", f"BP-E2E-{next(_numbers):03d}"
+    trusted.write_text(another_authority())
+    with pytest.raises(NotConnected), connected(cloud, name, trusts=trusted, seconds=2):
+        pass
+    trusted.write_text(another_authority() + cloud.running.ca.read_text())
+    with connected(cloud, name, trusts=trusted) as device:
+        assert device.publish(message(pressure(120, 80))) is None
+
+
+def another_authority() -> str:
+    """The certificate of an authority that signed nothing here."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Other")])
+    made = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=ENROLLED_AT,
+        not_valid_after=ENROLLED_AT + timedelta(days=3650),
+    ).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
 def mqtt_connect(client_id: str) -> bytes:
