@@ -26,19 +26,20 @@ _ID = re.compile(r"[FPCRT][0-9]+")
 _HEAD = """# Cases and their tests
 
 Written by `make cases` from the names of the tests; do not edit. A case without a test is not proved, whatever else is
-said of it. The number is of test functions, most of which are tables of cases; `make test` fails unless all pass.
+said of it. `make test` fails unless all of them pass.
 """
 
 
 @cache
-def named_in(root: Path = HERE) -> dict[str, dict[str, int]]:
-    """`{id: {file: how many tests}}` of every test below `root`."""
-    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+def named_in(root: Path = HERE) -> dict[str, list[str]]:
+    """`{id: files}` of every test below `root`. Not how many: the page changes only when a case gains a file."""
+    found: dict[str, list[str]] = defaultdict(list)
     for path in sorted(root.rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef):
-                for case in set(_ids(node)):
-                    found[case][path.relative_to(root.parent).as_posix()] += 1
+            for case in set(_ids(node)) if isinstance(node, ast.FunctionDef) else ():
+                file = path.relative_to(root.parent).as_posix()
+                if file not in found[case]:
+                    found[case].append(file)
     return found
 
 
@@ -55,20 +56,20 @@ def _ids(function: ast.FunctionDef) -> Iterator[str]:
     yield from (str(word) for word in words if _ID.fullmatch(str(word)))
 
 
-def page(found: dict[str, dict[str, int]]) -> str:
+def page(found: dict[str, list[str]]) -> str:
     """The whole of docs/cases.md."""
     parts = [_HEAD]
     for group, heading in GROUPS.items():
         ids = [case for case in TITLES if case.startswith(group)]
         have = sum(case in found for case in ids)
         parts.append(f"## {group}: {heading} ({have} of {len(ids)})\n\n| id | case | tests |\n|---|---|---|")
-        parts += [f"| {case} | {TITLES[case].replace('|', '/')} | {_where(found.get(case, {}))} |" for case in ids]
+        parts += [f"| {case} | {TITLES[case].replace('|', '/')} | {_where(found.get(case, []))} |" for case in ids]
         parts.append("")
     return "\n".join(parts)
 
 
-def _where(files: dict[str, int]) -> str:
-    return ", ".join(f"`{file.removeprefix('tests/')}` {count}" for file, count in files.items()) or "none yet"
+def _where(files: list[str]) -> str:
+    return ", ".join(f"`{file.removeprefix('tests/')}`" for file in files) or "none yet"
 
 
 if __name__ == "__main__":

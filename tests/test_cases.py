@@ -24,9 +24,7 @@ def test_a_case_is_found_in_a_name_and_in_a_decorator(tmp_path: Path) -> None:
         "@mark\n"
         "def r2(): ...\n"
     )
-    assert {case: dict(files) for case, files in named_in(folder).items()} == {
-        case: {"tests/test_a.py": 1} for case in ("C24", "R5", "T1", "R1")
-    }
+    assert named_in(folder) == {case: ["tests/test_a.py"] for case in ("C24", "R5", "T1", "R1")}
     assert "| C24 | " in page(named_in(folder))
-    assert "`test_a.py` 1 |" in page(named_in(folder))
+    assert "`test_a.py` |" in page(named_in(folder))
     assert "## T: Rules of the template (1 of 20)" in page(named_in(folder))
