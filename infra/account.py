@@ -58,7 +58,7 @@ class Account(Construct):
         daily = iot.CfnScheduledAudit(
             self, "Daily", frequency="DAILY", target_check_names=[_constant(name) for name in AUDITED]
         )
-        daily.add_dependency(audit)
+        daily.node.add_dependency(audit)
 
     def _role(self, name: str, actions: list[str], resource: str) -> iam.Role:
         return iam.Role(
