@@ -130,10 +130,7 @@ def test_the_outputs_that_operators_and_provisioning_read(synthesised: TemplateO
             "QuarantineTable",
             "DecisionsTable",
             "ErasuresTable",
-<<<<<<< HEAD
             "AuditTable",
-=======
->>>>>>> 2050fde (fix(tests): the outputs know the table of erasures)
         ),
         *("InboxQueueUrl", "BacklogQueueUrl", "DoorbellQueueUrl", "ErrorQueueUrl"),
         *("IotPolicyName", "ThingTypeName", "TopicRuleName", "TopicPrefix", "OrganisationTopicPrefix"),
