@@ -21,7 +21,7 @@ import mis_sim.server
 from device_sim.errors import NotConnected
 from device_sim.gateway import Broker, Gateway, Identity
 from local.cloud import ORGANISATIONS, Cloud, Doctors
-from pma_client import Client, Consent, Contact, NotFound, Observation
+from pma_client import Client, Conflict, Consent, Contact, NotFound, Observation
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -352,3 +352,40 @@ def test_c32_what_a_hospital_missed_comes_in_order_when_it_is_back(
         eventually(lambda: wanted <= {one["id"] for one in back.observations()}, within=40)
         assert (back.counts()["gaps"], back.problems()) == (0, [])
         api.delete_endpoint("mis-gone")
+
+
+def test_p5_r90_r91_who_withdraws_is_left_alone_and_who_is_erased_is_forgotten(
+    cloud: Cloud, api: Client, patient: Enrolled
+) -> None:
+    def told() -> list[tuple[str, int]]:
+        """What the hospital holds of the patient's consent: its state, and how much its extensions say."""
+        return [
+            (one["status"], len(one["extension"]))
+            for one in cloud.mis.store.resources("Consent")
+            if one["patient"]["identifier"]["value"] == patient.subject
+        ]
+
+    with connected(cloud, patient.serial) as device:
+        device.publish(message(pressure(191, 104)))
+        eventually(lambda: list(api.alerts(patient.subject)))
+        eventually(lambda: told() == [("active", 1)])
+        withdrawn = Consent(given_at=ENROLLED_AT, withdrawn_at=datetime.now(UTC))
+        api.put_subject(
+            patient.subject, programmes=["hypertension"], time_zone="Europe/Samara", language="en", consent=withdrawn
+        )
+        eventually(lambda: told() == [("inactive", 1)])
+        device.publish(message(pressure(192, 105, ago=timedelta())))
+        refused = eventually(lambda: [one for one in api.quarantine() if one.thing == patient.serial])
+        assert [(one.reason, one.payload) for one in refused] == [("no-consent", None)]
+        assert len(stored(api, patient)) == 1
+
+    assert api.erase_subject(patient.subject).state == "erasing"
+    with pytest.raises(NotFound):
+        api.subject(patient.subject)
+    eventually(lambda: told() == [("inactive", 2)])
+    found = eventually(lambda: api.erase_subject(patient.subject).found)
+    assert set(found) >= {"registry", "devices", "contacts", "observations", "alerts"}
+    assert api.device(patient.serial).assignments == ()
+    with pytest.raises(Conflict):
+        api.put_subject(patient.subject, programmes=[], time_zone="UTC", language="en", consent=None)
+    assert cloud.mis.counts()["gaps"] == 0
