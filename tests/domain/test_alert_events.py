@@ -14,6 +14,7 @@ from domain.alert import (
     Acknowledged,
     BatteryTold,
     ConsentWithdrawn,
+    Decision,
     PlanChanged,
     Recalled,
     Resolve,
@@ -256,6 +257,25 @@ def test_c8_r59_each_telling_is_a_version_of_its_own_and_none_follows_an_acknowl
     told = [(one.id, one.version) for one in life.versions if one.told]
     assert told == [(life.alert.id, version) for version in (1, 2, 3)]
     assert acknowledge(life, 31).tick(45).tick(600).alert.version == 4
+
+
+def test_c7_taking_on_one_alert_silences_no_other() -> None:
+    diastolic = a_rule(id="diastolic", value="diastolic", when={"at_or_above": bound(60)}, repeat=REPEAT)
+    life = lived(a_plan(CRISIS | {"repeat": REPEAT}, diastolic), (0, 190))
+    (crisis,) = [one for one in life.alerts.values() if one.rule == "crisis"]
+    life.happen(Acknowledge(*WHO, crisis.id, crisis.version, "doc-12"), 1).tick(15)
+    assert life.told[2:] == [("repeated", "diastolic", "critical")]
+
+
+def test_f7_a_reminder_is_a_decision_too_and_data_is_fresh_to_the_last_moment() -> None:
+    life = lived(a_plan(CRISIS | {"repeat": REPEAT, "fresh_for": "PT15M"}), (0, 190)).tick(15)
+    assert life.told == [RAISED, REPEATED]
+    assert life.decisions == [Decision(None, "crisis", "1", "active", "active", None)]
+
+
+def test_who_ends_a_snooze_early_still_hears_of_what_nobody_was_told() -> None:
+    life = snooze(lived(a_plan(CRISIS), (0, 190)), 1, until=60).read(reading(10, 120)).read(reading(20, 195))
+    assert snooze(life, 25, until=25).tick(26).told == [RAISED, RAISED]
 
 
 def test_c22_a_reminder_needs_fresh_data() -> None:
