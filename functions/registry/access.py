@@ -208,7 +208,9 @@ class Routes(APIGatewayHttpRouter):
 
     def limit(self) -> int:
         """How many items the caller wants in a page. Raises InvalidRequest."""
-        given = self.text("limit") or str(USUAL_ITEMS)
+        given = self.text("limit")
+        if given is None:
+            return USUAL_ITEMS
         if not _COUNT.fullmatch(given) or not 1 <= int(given) <= MOST_ITEMS:
             raise InvalidRequest(Fault("query:limit", f"1 to {MOST_ITEMS}"))
         return int(given)

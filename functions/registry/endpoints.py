@@ -134,7 +134,7 @@ def get_deliveries(endpoint: str) -> Response[str]:
     asked = receiving.logged(
         found,
         shard=routes.text("shard"),
-        after=routes.text("cursor") or routes.text("after"),
+        after=routes.text("after") if routes.text("cursor") is None else routes.text("cursor"),
         limit=min(routes.limit(), _MOST_DELIVERIES),
         log=wired().deliveries,
     )

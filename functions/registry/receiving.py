@@ -201,7 +201,7 @@ def logged(endpoint: Endpoint, *, shard: str | None, after: str | None, limit: i
 
     Numbers whose delivery is no longer kept are left out, so a part may be empty and not the last.
     """
-    start = after or "0"
+    start = "0" if after is None else after
     refuse(
         _no_lane("query:shard", shard, endpoint),
         None if _NUMBER.fullmatch(start) else Fault("query:after", "the last number you have, or 0"),

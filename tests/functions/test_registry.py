@@ -595,6 +595,7 @@ def test_lists_are_paged_by_an_opaque_cursor_and_narrowed_by_kind_and_time(pma: 
     [
         ("kind=mood", "query:kind"),
         ("limit=0", "query:limit"),
+        ("limit=", "query:limit"),
         ("limit=501", "query:limit"),
         ("limit=many", "query:limit"),
         ("from=yesterday", "query:from"),
