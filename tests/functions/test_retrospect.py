@@ -30,6 +30,7 @@ S = f"/v1/subjects/{SUBJECT}"
 HIGH = a_rule(
     id="high", severity="warning", family="pressure-high", when={"at_or_above": {"value": 135, "unit": "mm[Hg]"}}
 )
+HIGHER = HIGH | {"when": {"at_or_above": {"value": 140, "unit": "mm[Hg]"}}}
 OFTEN = a_rule(
     id="often",
     severity="warning",
@@ -157,7 +158,9 @@ def test_f7_what_is_kept_and_what_is_computed_again_agree(
     later = NOW + changed_at * MINUTE
     versions = [
         a_plan_version(ASKED, high, OFTEN, MEAN, effective_from=NOW.isoformat(), **around),
-        replace(a_plan_version(ASKED, OFTEN, version=2, effective_from=later.isoformat()), created_at=later),
+        replace(
+            a_plan_version(ASKED, HIGHER, OFTEN, MEAN, version=2, effective_from=later.isoformat()), created_at=later
+        ),
     ]
     stored, decided = lived(readings, versions)
     page = readings[first : first + length]
