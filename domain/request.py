@@ -305,7 +305,7 @@ class RecallBody(Body):
     lot: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     serials: SerialRange | None = None
     mode: Literal["block", "flag"]
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(names_nobody)]
 
     @model_validator(mode="after")
     def _one_of(self) -> "RecallBody":

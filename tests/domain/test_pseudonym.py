@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.errors import InvalidRequest
 from domain.plan_language import CarePlanBody
 from domain.pseudonym import in_text, in_token
-from domain.request import SubjectBody, check_subject, read
+from domain.request import RecallBody, SubjectBody, check_subject, read
 from tests.builders import a_care_plan
 
 PSEUDONYMS = [
@@ -146,6 +146,14 @@ def test_r87_an_emergency_text_names_nobody(text: str) -> None:
     with pytest.raises(InvalidRequest, match="/emergency_text") as refused:
         read(SubjectBody, _json(body))
     assert text not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["told by ivan@example.org", "asked by Dr House", "Иванов И. И. сообщил"])
+def test_r87_the_reason_of_a_recall_names_nobody(text: str) -> None:
+    body = {"lot": "L7", "mode": "block", "reason": text}
+    with pytest.raises(InvalidRequest, match="/reason"):
+        read(RecallBody, _json(body))
+    assert read(RecallBody, _json(body | {"reason": "Omron Healthcare: cuffs of lot L7 leak"})).mode == "block"
 
 
 @pytest.mark.parametrize("author", ["Ivanov", "dr.house", "maria-petrova", "79161234567"])
