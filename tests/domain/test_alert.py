@@ -106,6 +106,29 @@ def test_a_subject_without_a_plan_has_decisions_that_say_so() -> None:
     assert life.tick(1).decisions == []
 
 
+def test_f7_a_decision_names_reading_rule_plan_and_both_stages() -> None:
+    first, second, third = (reading(minute, systolic) for minute, systolic in ((0, 120), (1, 190), (2, 120)))
+    life = Life(None).read(first)
+    assert life.decisions == [Decision(first.id, None, None, "idle", "idle", "no-plan")]
+    life.plan = a_plan(CRISIS, version=3)
+    life.read(first)
+    assert life.decisions == [Decision(first.id, "crisis", "3", "idle", "idle", "within-limits")]
+    life.read(second)
+    assert life.decisions == [Decision(second.id, "crisis", "3", "idle", "active", None)]
+    life.read(third)
+    assert life.decisions == [Decision(third.id, "crisis", "3", "active", "idle", "within-limits")]
+
+
+def test_f7_what_the_clock_decides_names_the_plan_too() -> None:
+    life = lived(a_plan(a_rule(confirm=ASK), version=3), (0, 185)).tick(11)
+    assert life.decisions == [Decision(None, "sbp-crisis", "3", "confirming", "active", None)]
+
+
+def test_c23_a_value_that_is_missing_hides_no_other() -> None:
+    diastolic = a_rule(id="diastolic", severity="warning", value="diastolic", when={"above": bound(60)})
+    assert Life(a_plan(LOW, diastolic)).read(reading(0, None)).told == [("raised", "diastolic", "warning")]
+
+
 # freshness and order
 
 
@@ -481,6 +504,18 @@ def test_what_was_covered_shows_when_the_worse_is_over() -> None:
     assert life.read(reading(2, 120)).outcomes()[1] == ("high", "resolved", "resolved")
 
 
+def test_of_what_was_covered_the_worst_shows_first() -> None:
+    note = a_rule(id="note", severity="info", family="pressure-high", when={"at_or_above": bound(120)})
+    life = lived(a_plan(note, CRISIS, HIGH), (0, 185), (1, 150))
+    assert life.outcomes() == [("crisis", "resolved", "resolved"), ("high", "active", None)]
+
+
+def test_every_open_question_is_answered_by_the_clock() -> None:
+    diastolic = a_rule(id="diastolic", value="diastolic", when={"at_or_above": bound(60)})
+    life = lived(a_plan(diastolic, a_rule(id="asked", confirm=ASK)), (0, 185))
+    assert life.tick(11).stages() == {"diastolic": "active", "asked": "active"}
+
+
 def test_what_was_covered_is_told_when_the_worse_was_not_confirmed() -> None:
     life = lived(a_plan(CRISIS | {"confirm": ASK}, HIGH), (0, 185), (1, 150))
     assert life.outcomes() == [("crisis", "resolved", "not-confirmed"), ("high", "active", None)]
@@ -524,6 +559,25 @@ def test_a_medical_reading_of_before_makes_it_critical_if_it_is_fresh() -> None:
     life = Life(a_plan(CRISIS)).read(reading(0, 190, **BAND))
     assert life.read(reading(-7 * 60, 190), now=at(1)).why() == {"crisis": "same-episode"}
     assert life.read(reading(-5, 190), now=at(1)).told[1:] == [("raised", "crisis", "critical")]
+
+
+def test_once_a_medical_device_has_shown_it_an_auxiliary_one_clears_it_no_more() -> None:
+    life = Life(a_plan(CRISIS)).read(reading(0, 190, **BAND)).read(reading(1, 190))
+    assert life.read(reading(2, 120, **BAND)).stages() == {"crisis": "active"}
+
+
+@pytest.mark.parametrize(
+    ("severity", "band", "told"),
+    [("critical", {}, 2), ("critical", BAND, 1), ("warning", {}, 1)],
+    ids=["medical", "auxiliary again", "no crisis"],
+)
+def test_r49_what_only_an_auxiliary_device_saw_end_a_medical_one_may_still_show(
+    severity: str, band: dict[str, Any], told: int
+) -> None:
+    life = Life(a_plan(CRISIS | {"severity": severity})).read(reading(0, 190, **BAND)).read(reading(10, 120, **BAND))
+    life.read(reading(5, 195, received_at=at(11), **band))
+    assert len(life.told) == told
+    assert life.read(reading(6, 120, received_at=at(12))).why() == {"crisis": "within-limits"} or told == 2
 
 
 def test_a_warning_of_an_auxiliary_device_stays_one() -> None:
