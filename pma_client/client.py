@@ -19,6 +19,7 @@ from pma_client.models import (
     Alert,
     Assignment,
     Attempt,
+    Audited,
     CarePlan,
     Claim,
     Consent,
@@ -355,6 +356,10 @@ class Client:
         return self._pages(Decided, f"/v1/subjects/{_part(subject)}/decisions", query)
 
     # What is set aside, and what is recalled
+
+    def audit(self) -> Iterator[Audited]:
+        """What was done by whom, the newest first: each write, and each look at what is not the organisation's."""
+        return self._pages(Audited, "/v1/audit", {})
 
     def quarantine(self, *, reason: str | None = None, profile: str | None = None) -> Iterator[Quarantined]:
         """Readings that were set aside, the newest first; for a reason, or of a model of device."""

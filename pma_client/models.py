@@ -42,6 +42,24 @@ class Erasure(Model):
     found: Mapping[str, int]
 
 
+class Audited(Model):
+    """What was done over the API. `outcome` is `asked` before a write is carried out, then what became of it; `before`
+    and `after` are hashes of what the API shows of the thing; `hash` chains it to the entry before."""
+
+    at: datetime
+    actor: str
+    operation: str
+    path: str
+    request: str
+    outcome: str
+    before: str | None
+    after: str | None
+    chain: int
+    number: int
+    previous: str
+    hash: str
+
+
 class Contact(Model):
     """Where one is told; `topic` has no address."""
 
