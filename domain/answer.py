@@ -313,6 +313,14 @@ class SummaryShown(TypedDict):
     derived: Sequence[DerivedShown]
 
 
+class DaysTransmitted(TypedDict):
+    """On how many of the subject's own days of a period something of theirs was measured and arrived."""
+
+    subject: str
+    period: Mapping[str, Moment]
+    days: int
+
+
 class AcknowledgementShown(TypedDict):
     actor: str
     at: Moment

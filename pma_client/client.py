@@ -24,6 +24,7 @@ from pma_client.models import (
     Claim,
     Consent,
     Contact,
+    DaysTransmitted,
     Decided,
     Delivery,
     Derived,
@@ -329,6 +330,11 @@ class Client:
             "to": None if to_at is None else to_at.isoformat(),
         }
         return self._pages(Observation, f"/v1/subjects/{_part(subject)}/observations", query)
+
+    def days_transmitted(self, *, until: datetime | None = None) -> Iterator[DaysTransmitted]:
+        """On how many of the thirty days up to that of `until` (now) each subject's devices sent something."""
+        query = {"until": None if until is None else until.isoformat()}
+        return self._pages(DaysTransmitted, "/v1/reports/days-transmitted", query)
 
     def summary(self, subject: str) -> tuple[Derived, ...]:
         """What the readings say together, as of now: mean pressure, glucose statistics, weight, days transmitted."""

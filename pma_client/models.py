@@ -154,6 +154,14 @@ class Derived(Model):
     version: int
 
 
+class DaysTransmitted(Model):
+    """On how many of the subject's own days of a period something of theirs was measured and arrived."""
+
+    subject: str
+    period: Mapping[str, datetime]
+    days: int
+
+
 class Alert(Model):
     id: str
     version: int

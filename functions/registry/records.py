@@ -1,22 +1,38 @@
 """Reading back: what was stored, what was raised, and why."""
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools.event_handler import Response
 
 from domain.alert import Alert
-from domain.answer import AlertShown, DecisionsShown, DerivedShown, ObservationShown, Page, SummaryShown
+from domain.answer import (
+    AlertShown,
+    DaysTransmitted,
+    DecisionsShown,
+    DerivedShown,
+    ObservationShown,
+    Page,
+    SummaryShown,
+)
 from domain.codes import KINDS
-from domain.derived import FORMS, Derived
+from domain.delivery import may_leave
+from domain.derived import FORMS, Derived, ending
+from domain.enrolment import Subject
 from domain.observation import Observation
-from domain.summary import summary
+from domain.summary import of_week, summary
 from functions.registry import retrospect, service
 from functions.registry.access import Routes
 from functions.registry.answers import answer, page
-from functions.registry.operation import FROM, KIND, PAGED, TO
+from functions.registry.operation import FROM, KIND, PAGED, TO, Query
 from functions.registry.wiring import clock, wired
 
 routes = Routes()
+
+_DAYS = "days-transmitted"
+_UNTIL = Query("until", "whose day is the last of the thirty: now", {"type": "string", "format": "date-time"})
+_MOST_REPORTED = 10
+"""Each is thirty days of readings."""
 
 
 def _observation(one: Observation) -> ObservationShown:
@@ -183,3 +199,27 @@ def get_summary(subject: str) -> Response[str]:
         "derived": [_derived(one) for one in summary(found, past=wired().observations, now=clock())],
     }
     return answer(shown)
+
+
+@routes.serve("GET", "/v1/reports/days-transmitted", scope="read", gives=Page[DaysTransmitted], asks=(_UNTIL, *PAGED))
+def get_days_transmitted() -> Response[str]:
+    """On how many of thirty days each subject's devices measured and sent something (F19): evidence for payment.
+
+    Of those whose consent is in force, by the subject's own days. A page may be empty and not the last.
+    """
+    until = routes.moment("until") or clock()
+    limit = min(routes.limit(), _MOST_REPORTED)
+    asked = wired().registry.enrolled(routes.organisation, cursor=routes.text("cursor"), limit=limit)
+    return page([_days(one, until) for one in asked.items if may_leave(one)], asked.next)
+
+
+def _days(subject: Subject, until: datetime) -> DaysTransmitted:
+    zone = ZoneInfo(subject.time_zone)
+    last = until.astimezone(zone).date()
+    found = of_week(_DAYS, subject, last, past=wired().observations)
+    period = ending(_DAYS, last, zone)
+    return {
+        "subject": subject.id,
+        "period": {"from": period.from_at.isoformat(), "to": period.to_at.isoformat()},
+        "days": 0 if found is None else int(found.values["days"]),
+    }

@@ -147,6 +147,7 @@ OWN = {
     "post_recall": 201,
     "get_recalls": 200,
     "get_queue": 200,
+    "get_days_transmitted": 200,
     "get_audit": 200,
     "get_subjects": 200,
     "get_quarantine": 200,

@@ -126,6 +126,22 @@ def test_a_subject_is_erased(pma: Client) -> None:
     erasure = pma.erase_subject("S-7F3A", if_match=made.version)
     assert (erasure.subject, erasure.state, erasure.finished_at) == ("S-7F3A", "erasing", None)
     assert pma.erase_subject("S-7F3A") == erasure
+    assert [(one.operation, one.outcome) for one in pma.audit()][:2] == [
+        ("delete_subject", "202"), ("delete_subject", "asked"),
+    ]  # fmt: skip
+
+
+def test_f19_days_on_which_something_was_sent_are_counted_of_whom_consent_covers(pma: Client) -> None:
+    a_subject(pma)
+    a_subject(pma, "S-0002", consent=None)
+    a_subject(pma, "S-0003")
+    for hours in (1, 2, 30):
+        at = NOW - timedelta(hours=hours)
+        one = an_observation(measured_at=at, device_time=at, received_at=at, id=f"o-{hours}")
+        wired().observations.put([(Identity(one.organisation, one.subject, one.kind, at, one.id), one)])
+    found = {one.subject: one.days for one in pma.days_transmitted(until=NOW)}
+    assert found == {"S-7F3A": 2, "S-0003": 0}
+    assert {one.days for one in pma.days_transmitted()} <= {0, 2}
 
 
 def test_who_still_lacks_something_is_listed(pma: Client) -> None:
