@@ -89,7 +89,7 @@ def _once(app: APIGatewayHttpResolver, go_on: NextMiddleware, organisation: str,
     """The answer of a write, or the one that it got before. What was refused is forgotten: it changed nothing."""
     refuse(None if _KEY.fullmatch(key) else Fault("header:idempotency-key", "16 to 128 characters, made at random"))
     request = app.current_event
-    asked = (request.http_method, request.path, request.headers.get("if-match", ""), request.body or "")
+    asked = (request.http_method, request.path, str(request.headers.get("if-match")), request.body or "")
     one = Repetition(organisation, key, "\0".join(asked).encode())
     before = wired().requests.begin(one, clock())
     if before is not None:

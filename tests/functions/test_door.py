@@ -100,8 +100,9 @@ def test_a_secret_that_was_shown_once_is_nowhere_in_clear(pma: InProcess) -> Non
         (S, EXAMPLES["put_subject"] | {"language": "en"}, {}),
         ("/v1/subjects/S-0002", EXAMPLES["put_subject"], {}),
         (S, EXAMPLES["put_subject"], {"if_match": '"1"'}),
+        (S, EXAMPLES["put_subject"], {"if_match": ""}),
     ],
-    ids=["another body", "another path", "another version"],
+    ids=["another body", "another path", "another version", "no version that is one"],
 )
 def test_a_key_of_another_request_is_refused(pma: InProcess, path: str, body: Any, headers: dict[str, str]) -> None:
     pma.call("PUT", S, EXAMPLES["put_subject"], idempotency_key=KEY)
