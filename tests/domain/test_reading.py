@@ -158,6 +158,9 @@ def test_r17_too_large() -> None:
         a_reading(slot=1.5),
         a_reading(subject=7),
         a_reading(subject="Ivan Petrov"),
+        a_reading(record=1.5),
+        a_reading(record=-1),
+        a_reading(record="7"),
     ],
     ids=repr,
 )

@@ -67,6 +67,13 @@ def test_a_rule_that_sleeps_notices_silence_when_it_wakes() -> None:
     assert (state, 360 <= minute < 420) == ("active", True)  # NOW is 09:00
 
 
+def test_a_rule_that_a_new_plan_no_longer_has_waits_for_nothing() -> None:
+    asking, other = a_plan(a_rule(confirm=ASK)), a_plan(a_rule(id="other"))
+    readings = [reading(0, 190), reading(5, 120)]
+    turns = retrace(readings, lambda one: asking if one is readings[0] else other, until=NOW + 60 * MINUTE)
+    assert [alert.state for turn in turns for alert in turn.alerts] == ["confirming"]
+
+
 def test_without_a_plan_nobody_is_told_and_it_says_so() -> None:
     one = reading(0, 190)
     (turn,) = retrace([one], lambda _: None, until=NOW)
