@@ -69,16 +69,16 @@ def evaluate(
     for one in changes:
         by_subject.setdefault(one.who, []).append(one)
     known = _known(by_subject, episodes)
+    counted: list[str] = []
     for who, rows in by_subject.items():
         try:
             events = [row.read() for row in rows]
             monitored = known.get(who) or episodes.read([who])[who]
-            counts = _persist(who, events, monitored, episodes=episodes, programmes=programmes, now=now)
+            counted += _persist(who, events, monitored, episodes=episodes, programmes=programmes, now=now)
         except (*POISON, LostRace) as error:
             outcome.to_retry.append(rows[0].sequence)
             outcome.failures.append(type(error).__name__)
-        else:
-            outcome.counts += counts
+    outcome.counts.update(counted)
     return outcome
 
 
@@ -98,7 +98,7 @@ def _persist(
     episodes: Episodes,
     programmes: Mapping[str, Programme],
     now: datetime,
-) -> Counter[str]:
+) -> list[str]:
     """Judge one subject's events, again from what is stored when another writer came between. Raises LostRace."""
     for _ in range(_TRIES - 1):
         try:
@@ -116,31 +116,34 @@ def _judge(
     episodes: Episodes,
     programmes: Mapping[str, Programme],
     now: datetime,
-) -> Counter[str]:
-    counts: Counter[str] = Counter(readings=sum(isinstance(event, Observation) for event in events))
+) -> list[str]:
+    """What there is to count of it, a word for each. Raises LostRace."""
+    counted: list[str] = []
     state, version = monitored.state, monitored.version
     alerts: list[Alert] = []
     kept: list[Judged] = []
     for number, event in enumerate(events, 1):
         state, decisions, new = _moved(event, monitored, state, programmes, now)
         alerts += new
-        counts.update(decision.why or "told" for decision in decisions)
+        counted += [decision.why or "told" for decision in decisions]
         arrived = now
         if isinstance(event, Observation):
             arrived = event.received_at
+            counted.append("readings")
             if worth_keeping(decisions):
                 kept.append(judged(event, decisions, now))
         if number < len(events) and 2 * len(alerts) + len(kept) < _ITEMS_A_WRITE:
             continue
         if state is not monitored.state:
             episodes.write(who, state, alerts, kept, after=version, now=now, received_at=arrived)
-            counts.update(alerts=len({alert.id for alert in alerts}), notices=sum(bool(alert.told) for alert in alerts))
+            counted += ["alerts"] * len({alert.id for alert in alerts})
+            counted += ["notices"] * sum(bool(alert.told) for alert in alerts)
             monitored = replace(monitored, state=state, version=version + 1)
             version, alerts, kept = version + 1, [], []
         elif kept:
             episodes.keep(who, kept)
             kept = []
-    return counts
+    return counted
 
 
 def _moved(
