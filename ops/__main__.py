@@ -40,6 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     except BotoCoreError as error:
         print(f"The cloud cannot be reached: {error} Check the region and the credentials.", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Broken off. What is done stays done; the same command goes on.", file=sys.stderr)
+        return 130  # as a shell reports Ctrl-C
     return 0
 
 

@@ -2,6 +2,11 @@
 
 import io
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,3 +116,27 @@ def test_the_command_writes_the_cohort_and_says_what_is_absent(
     assert main(["enrol", str(cohort), "--local", "clinic-x"]) == 2
     assert main(["enrol", str(tmp_path / "none.jsonl"), "--local", "clinic-a"]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_one_sentence_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "cohort.jsonl").write_text("\n".join(map(json.dumps, example(1, NOW))) + "\n")
+    with socket.create_server(("127.0.0.1", 0)) as never_answers:
+        address = f"http://127.0.0.1:{never_answers.getsockname()[1]}"
+        command = [sys.executable, "-m", "ops", "enrol", str(tmp_path / "cohort.jsonl"), "--client-id", "c"]
+        with subprocess.Popen(  # noqa: S603 - our own command
+            [*command, "--api-url", address, "--token-url", f"{address}/token"],
+            env={**os.environ, "PMA_CLIENT_SECRET": "s"},
+            stderr=subprocess.PIPE,
+            text=True,
+            # What a shell starts in the background inherits that it is ignored, and so would this.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as process:
+            never_answers.settimeout(30)
+            asked, _ = never_answers.accept()
+            process.send_signal(signal.SIGINT)
+            never_answers.close()  # what is under way fails at once, and is not tried again for long
+            asked.close()
+            _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "Broken off. What is done stays done; the same command goes on."
+    assert "Traceback" not in said
