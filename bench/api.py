@@ -117,8 +117,8 @@ def _cloud() -> Cloud:
         found = rows.get((request["Key"]["pk"]["S"], request["Key"]["sk"]["S"]))
         return {} if found is None else {"Item": found}
 
-    nothing: dict[str, Any] = {name: lambda _: {} for name in ("PutItem", "UpdateItem", "TransactWriteItems")}
-    return Cloud({"BatchGetItem": batch_get, "GetItem": get, "Query": lambda _: {"Items": [], "Count": 0}, **nothing})
+    nothing: dict[str, Any] = {name: {} for name in ("PutItem", "UpdateItem", "TransactWriteItems")}
+    return Cloud({"BatchGetItem": batch_get, "GetItem": get, "Query": {"Items": [], "Count": 0}, **nothing})
 
 
 @contextmanager

@@ -77,11 +77,11 @@ def _cloud() -> Cloud:
     return Cloud(
         {
             "BatchGetItem": batch_get,
-            "BatchWriteItem": lambda _: {"UnprocessedItems": {}},
-            "PutRecord": lambda _: {"RecordId": "1", "Encrypted": True},
-            "GetItem": lambda _: {"Item": encode_item({"pk": "x", "sk": "device", "subject": "S-0001"})},
-            "PutItem": lambda _: {},
-            "Decrypt": lambda _: {"Plaintext": b64encode(cases.ARCHIVE_KEY).decode()},
+            "BatchWriteItem": {"UnprocessedItems": {}},
+            "PutRecord": {"RecordId": "1", "Encrypted": True},
+            "GetItem": {"Item": encode_item({"pk": "x", "sk": "device", "subject": "S-0001"})},
+            "PutItem": {},
+            "Decrypt": {"Plaintext": b64encode(cases.ARCHIVE_KEY).decode()},
         }
     )
 

@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import botocore.awsrequest
 
@@ -20,13 +20,24 @@ class Raw:
         yield self._body
 
 
-class Cloud:
-    """Answers every call of the clients it is given to; `answers` says what, by operation name."""
+Answer: TypeAlias = dict[str, Any] | Callable[[dict[str, Any]], dict[str, Any]]
 
-    def __init__(self, answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> None:
+
+class Cloud:
+    """Answers every call of the clients it is given to; `answers` says what, by operation name: the same to every
+    request, or what a request asks for."""
+
+    def __init__(self, answers: Mapping[str, Answer]) -> None:
         self.calls: Counter[str] = Counter()
-        self._answers = answers
-        self._ready: dict[tuple[str, bytes], bytes] = {}  # a round asks the same again: our own JSON is not measured
+        # a round asks the same again, and what is said to all is ready: our own JSON is not measured
+        self._said: dict[str, bytes] = {}
+        self._told: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+        for operation, answer in answers.items():
+            if callable(answer):
+                self._told[operation] = answer
+            else:
+                self._said[operation] = json.dumps(answer).encode()
+        self._ready: dict[tuple[str, bytes], bytes] = {}
 
     def attach(self, client: Any) -> Any:
         """Route `client` (low-level) through this cloud; returns it."""
@@ -37,10 +48,13 @@ class Cloud:
         target = request.headers.get(_TARGET, b"")
         operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
         self.calls[operation] += 1
-        body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
-        answer = self._ready.get((operation, body))
-        if answer is None:
-            answer = json.dumps(self._answers[operation](json.loads(body or b"{}"))).encode()
-            self._ready[operation, body] = answer
+        answer = self._said.get(operation) or self._asked(operation, request.body)
         headers: Any = botocore.awsrequest.HeadersDict({"content-type": "application/x-amz-json-1.0"})
         return botocore.awsrequest.AWSResponse(request.url, 200, headers, Raw(answer))
+
+    def _asked(self, operation: str, given: bytes | str | None) -> bytes:
+        body = given if isinstance(given, bytes) else (given or "").encode()
+        answer = self._ready.get((operation, body))
+        if answer is None:
+            answer = self._ready[operation, body] = json.dumps(self._told[operation](json.loads(body))).encode()
+        return answer
