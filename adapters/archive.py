@@ -82,14 +82,14 @@ def _bound_to(organisation: str, key: str, received_at: str) -> str:
 
 def in_records(lines: Iterable[bytes]) -> Iterator[bytes]:
     """The lines together, as few records as Firehose's limit allows: an object a line would cost a third of all."""
-    record = b""
+    record = bytearray()  # bytes would be copied whole for every line
     for line in lines:
         if record and len(record) + len(line) > _MOST_BYTES:
-            yield record
-            record = b""
+            yield bytes(record)
+            record.clear()
         record += line
     if record:
-        yield record
+        yield bytes(record)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,14 @@ boto3's resource layer and TypeSerializer cost 88-90 % of a batch pipeline's CPU
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeAlias
+
+import orjson
 
 from domain.errors import LostRace
 
@@ -30,37 +33,45 @@ class Throttled(RuntimeError):
 def encode(value: Any) -> AttributeValues:
     """One attribute value. Floats are refused: values are Decimal end to end (R34). So are bytes, which are kept as
     Base64 text: they alone would need botocore to read each value on its way (adapters.aws)."""
-    encoder = _ENCODERS.get(type(value))
-    if encoder is not None:
-        return encoder(value)
-    for kind, of_its_kind in _ENCODERS.items():  # in their order, since a bool is an int
-        if isinstance(value, kind):
-            return of_its_kind(value)
-    raise TypeError(f"{type(value).__name__} has no place in a table")
+    return _ENCODERS[type(value)](value)
 
 
 def _encode_map(value: Mapping[str, Any]) -> AttributeValues:
-    return {"M": {key: encode(part) for key, part in value.items()}}
+    return {"M": encode_item(value)}
 
 
 def _encode_list(value: Iterable[Any]) -> AttributeValues:
     return {"L": [encode(part) for part in value]}
 
 
-_ENCODERS: dict[type, Callable[[Any], AttributeValues]] = {
-    str: lambda value: {"S": value},
-    Decimal: lambda value: {"N": format(value, "f")},
-    datetime: lambda value: {"S": value.isoformat()},
-    type(None): lambda _: {"NULL": True},
-    bool: lambda value: {"BOOL": value},
-    int: lambda value: {"N": str(value)},
-    dict: _encode_map,
-    Mapping: _encode_map,
-    tuple: _encode_list,
-    list: _encode_list,
-    frozenset: lambda value: _encode_list(sorted(value)),
-    set: lambda value: _encode_list(sorted(value)),
-}
+class _Encoders(dict[type, Callable[[Any], AttributeValues]]):
+    """How each type is written; a type that is not named is written as the first of which it is a kind."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], AttributeValues]:
+        for known, encoder in self.items():  # in their order, since a bool is an int
+            if issubclass(kind, known):
+                return encoder
+        raise TypeError(f"{kind.__name__} has no place in a table")
+
+
+_ENCODERS = _Encoders(
+    {
+        str: lambda value: {"S": value},
+        Decimal: lambda value: {"N": format(value, "f")},
+        datetime: lambda value: {
+            "S": orjson.dumps(value)[1:-1].decode()
+        },  # as isoformat() does, in a third of its time
+        type(None): lambda _: {"NULL": True},
+        bool: lambda value: {"BOOL": value},
+        int: lambda value: {"N": str(value)},
+        dict: _encode_map,
+        Mapping: _encode_map,
+        tuple: _encode_list,
+        list: _encode_list,
+        frozenset: lambda value: _encode_list(sorted(value)),
+        set: lambda value: _encode_list(sorted(value)),
+    }
+)
 
 
 def decode(attribute: Mapping[str, Any]) -> Any:
@@ -70,20 +81,20 @@ def decode(attribute: Mapping[str, Any]) -> Any:
     return value if decoder is None else decoder(value)
 
 
+def decode_item(item: Mapping[str, Any]) -> Item:
+    return {key: value["S"] if "S" in value else decode(value) for key, value in item.items()}
+
+
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "N": Decimal,
-    "M": lambda value: {key: decode(part) for key, part in value.items()},
+    "M": decode_item,
     "L": lambda value: [decode(part) for part in value],
     "NULL": lambda _: None,
 }
 
 
 def encode_item(item: Mapping[str, Any]) -> AttributeValues:
-    return {key: {"S": value} if type(value) is str else encode(value) for key, value in item.items()}
-
-
-def decode_item(item: Mapping[str, Any]) -> Item:
-    return {key: value["S"] if "S" in value else decode(value) for key, value in item.items()}
+    return {key: _ENCODERS[type(value)](value) for key, value in item.items()}
 
 
 def batch_get(
@@ -99,20 +110,23 @@ def batch_get(
 
     Keys that the table did not process are asked for again with back-off (R28). Raises Throttled.
     """
-    wanted = [(table, pk, sk) for table, pairs in keys.items() for pk, sk in dict.fromkeys(pairs)]
+    wanted = [
+        (table, {"pk": {"S": pk}, "sk": {"S": sk}}) for table, pairs in keys.items() for pk, sk in dict.fromkeys(pairs)
+    ]
     found: dict[tuple[str, str, str], Item] = {}
     only = _projection(attributes)
     for start in range(0, len(wanted), _KEYS_A_READ):
-        request: dict[str, Any] = {}
-        for table, pk, sk in wanted[start : start + _KEYS_A_READ]:
-            request.setdefault(table, {"Keys": [], "ConsistentRead": True, **only})["Keys"].append(
-                {"pk": {"S": pk}, "sk": {"S": sk}}
-            )
+        few: dict[str, list[AttributeValues]] = defaultdict(list)
+        for table, key in wanted[start : start + _KEYS_A_READ]:
+            few[table].append(key)
+        request: dict[str, Any] = {
+            table: {"Keys": listed, "ConsistentRead": True, **only} for table, listed in few.items()
+        }
         for wait in _back_off(pause):
             answer = client.batch_get_item(RequestItems=request)
-            for table, items in answer["Responses"].items():
-                for item in items:
-                    found[table, item["pk"]["S"], item["sk"]["S"]] = decode_item(item)
+            for table, encoded in answer["Responses"].items():
+                items = map(decode_item, encoded)
+                found.update({(table, item["pk"], item["sk"]): item for item in items})
             request = answer.get("UnprocessedKeys", {})
             if not request:
                 break

@@ -20,6 +20,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, TypeAlias
 
+import orjson
+
 from adapters.cursor import read_cursor, write_cursor
 from adapters.dynamodb import Item, batch_get, batch_put, decode_item, encode, query
 from domain.codes import KINDS
@@ -28,7 +30,7 @@ from domain.observation import Known, Marks, Observation, marked
 
 Key: TypeAlias = tuple[str, str]
 
-_SECOND = "%Y-%m-%dT%H:%M:%SZ"
+_TO_THE_SECOND = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
 _PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ#[0-9a-f-]{36}")
 _SPANS = (timedelta(hours=1), timedelta(days=2), None)  # around the time at which a row is looked for by its id
 _AFTER = "\x7f"  # sorts after every character of a row's key
@@ -53,7 +55,7 @@ def row_key(identity: Identity) -> Key:
 
 
 def _moment(at: datetime) -> str:
-    return f"{at.astimezone(UTC):{_SECOND}}"
+    return orjson.dumps(at.astimezone(UTC), option=_TO_THE_SECOND)[1:-1].decode()
 
 
 def to_item(key: Key, one: Observation, *, expires_at: datetime) -> Item:
