@@ -4,7 +4,6 @@ A reading belongs to whoever held the device when it was *measured* (P7): what i
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -35,8 +34,7 @@ _LAST_YEAR = 9000  # nearer the end of the calendar an offset has no place
 _ANY_OFFSET = timedelta(days=1)  # more than any zone's from UTC
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """Who held the device when it measured. Both times are aware, with the offset that the device gave or that its zone
     had: `device_time` is what its clock showed, `measured_at` the same time corrected."""
 

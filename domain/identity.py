@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from domain.codes import KINDS
 from domain.plausibility import rounded
@@ -24,8 +24,7 @@ def deterministic_id(*parts: str) -> str:
     return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What makes two sendings the same reading. `taken_at` is the device's time, in UTC, cut to what its clock shows.
 
     `id` is the observation's: it stands for all of organisation, subject, device, kind, slot, `taken_at` and values.
@@ -58,15 +57,16 @@ def identify(
     the rounding of a conversion makes no second reading. `record` is the device's own number of the reading, where its
     profile says that every path carries it: then it stands in place of the values.
     """
-    second = int((device_time - _EPOCH).total_seconds() // 1)
-    taken_at = _EPOCH + timedelta(seconds=second - second % int(clock_resolution.total_seconds()))
+    since = device_time - _EPOCH
+    taken_at = _EPOCH + (since - since % clock_resolution)
+    types = KINDS[kind].values
     told_by = (
         [f"record={record}"]
         if record is not None
         else [
             f"{name}={rounded(value, resolution[name])}"
             for name, value in sorted(values.items())
-            if KINDS[kind].values[name].required
+            if types[name].required
         ]
     )
     return Identity(

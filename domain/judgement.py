@@ -5,11 +5,12 @@ are the values read (P5).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from domain.device import Held, check_carrier, coincident, holder, possible_subjects
 from domain.enrolment import DataKey, Device, Subject
@@ -42,8 +43,7 @@ MATERNAL_CONFUSION = "maternal-confusion"
 _AT_ONCE = timedelta(seconds=30)
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A message whose readings are known, but not whose they are.
 
     `message` is why not where it could not be read at all. `readings` are as they were sent, each with what could be
@@ -65,20 +65,18 @@ class Opened:
         return named or self.arrival.thing
 
 
-@dataclass(frozen=True, slots=True)
-class Enrolled:
+class Enrolled(NamedTuple):
     """What is enrolled of what a message names: None where nobody did."""
 
     organisation: str | None
     thing: Device | None
     device: Device | None
-    subjects: Mapping[str, Subject] = field(default_factory=dict)
+    subjects: Mapping[str, Subject] = MappingProxyType({})
     recalls: tuple[Recall, ...] = ()
     """All that are in force in the organisation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """Bytes for the archive: all that `arrival` says is of one person, whose `key` seals it. Without one nobody knows
     whose it is."""
 
@@ -86,8 +84,7 @@ class Kept:
     key: DataKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """What became of a message. `archived` is it without what no consent covers, a part for each person (R90).
 
     `status` is what the device told of itself. `contexts` are circumstances that belong to measurements which came, or
@@ -146,7 +143,7 @@ def judge(opened: Opened, enrolled: Enrolled, *, profiles: Mapping[str, DevicePr
     if not judged.refused or enrolled.device is None:
         return judged
     model = enrolled.device.profile
-    return replace(judged, refused=tuple(replace(one, profile=model) for one in judged.refused))
+    return judged._replace(refused=tuple(replace(one, profile=model) for one in judged.refused))
 
 
 def _judged(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, DeviceProfile], kept_for: timedelta) -> Judged:
@@ -291,7 +288,7 @@ def _with_confusion_flagged(accepted: list[tuple[Identity, Observation]]) -> lis
         (one.subject, one.measured_at, pulse)
         for _, one in accepted
         for pulse in (one.values.get("pulse"), one.values.get("rate") if one.kind == "heart-rate" else None)
-        if pulse is not None
+        if pulse is not None and len(accepted) > 1
     ]
     return [
         (identity, replace(one, flags=(*one.flags, MATERNAL_CONFUSION)))
@@ -339,17 +336,16 @@ def _set_aside(
 def _parts(opened: Opened, message: Message, whose: list[Subject | None], unread: Collection[int]) -> tuple[Kept, ...]:
     """A message of one person stands as it came, with what in it nobody is known for; one of several is taken apart,
     and what was not in our words is put into them."""
+    persons = {one.id: one.data_key for one in whose if one is not None}
+    if len(persons) <= 1 and not unread:
+        return (Kept(opened.arrival, next(iter(persons.values()), None)),)
     numbers: dict[str | None, list[int]] = {}
-    keys: dict[str | None, DataKey | None] = {None: None}
     for number, subject in enumerate(whose):
         if number not in unread:
-            name = None if subject is None else subject.id
-            numbers.setdefault(name, []).append(number)
-            keys[name] = None if subject is None else subject.data_key
-    persons = [name for name in numbers if name is not None]
-    if len(persons) <= 1 and not unread:
-        return (Kept(opened.arrival, keys[persons[0] if persons else None]),)
-    return tuple(Kept(_only(opened, message, some), keys[name]) for name, some in numbers.items())
+            numbers.setdefault(None if subject is None else subject.id, []).append(number)
+    return tuple(
+        Kept(_only(opened, message, some), None if name is None else persons[name]) for name, some in numbers.items()
+    )
 
 
 def _only(opened: Opened, message: Message, numbers: Iterable[int]) -> Arrival:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from domain.codes import KINDS
 from domain.errors import Malformed, RejectedReading, TooLarge, UnknownFormat
@@ -86,8 +86,7 @@ class Unreadable:
     refusal: RejectedReading
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """Two clocks read at one moment. `device` may have no zone: then it is local, as the device's times are."""
 
     device: datetime
@@ -112,8 +111,7 @@ class Status:
     clock: Clock | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message that could be read, of any format.
 
     `device` is None where the thing itself measured. `readings` are in the words of `pma.readings/1`, or Unreadable.
@@ -134,8 +132,7 @@ class Message:
         return canonical_json({**self.envelope, "readings": readings}).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """Who, when and what of one reading; its values are not read before it is known that they may be.
 
     `device_time` has no zone where the device gave none. `record` is the device's own number of the reading. `said` is
@@ -269,7 +266,9 @@ def origin(said: Mapping[str, Any]) -> Any:
 
 def flags(said: Mapping[str, Any]) -> tuple[str, ...]:
     """What the device noted beside the values. Raises Malformed."""
-    given = said.get("flags", [])
+    if "flags" not in said:
+        return ()
+    given = said["flags"]
     if not isinstance(given, list) or len(given) > _MAX_CODES or not all(map(is_code, given)):
         raise Malformed(f"flags is not a list of at most {_MAX_CODES} codes")
     return tuple(given)
@@ -277,7 +276,9 @@ def flags(said: Mapping[str, Any]) -> tuple[str, ...]:
 
 def context(said: Mapping[str, Any]) -> dict[str, str]:
     """The circumstances of the reading. Raises Malformed."""
-    given = said.get("context", {})
+    if "context" not in said:
+        return {}
+    given = said["context"]
     if not isinstance(given, dict) or len(given) > _MAX_CODES or not all(map(is_code, given)):
         raise Malformed(f"context is not an object of at most {_MAX_CODES} codes")
     if wrong := [name for name, value in given.items() if not is_code(value)]:

@@ -55,10 +55,9 @@ def _converted(value: Decimal, unit: str, canonical: str) -> Decimal:
 
 def _plain(exact: Decimal) -> Decimal:
     """At most six decimals, no zeros behind the last that counts, no exponent."""
-    exponent = int(exact.as_tuple().exponent)
-    if exponent == 0:
+    if exact.same_quantum(_ONE):
         return exact
-    if exponent < -6:
+    if int(exact.as_tuple().exponent) < -6:
         exact = exact.quantize(_SMALLEST, context=_EXACT)
     short = exact.normalize(_EXACT)
     return short if int(short.as_tuple().exponent) <= 0 else short.quantize(_ONE, context=_EXACT)

@@ -1,7 +1,6 @@
 """A message judged: each reading is an observation or set aside, and nothing is read without consent."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from hashlib import sha256
@@ -380,7 +379,7 @@ def test_r90_circumstances_are_sealed_for_whoever_alone_held_the_device(
     asked = [*subjects_to_know(opened, enrolled, PROFILES)]
     assert asked == [one.subject for one in assignments]
     known = {SUBJECT: a_subject(data_key=KEYS[SUBJECT], **facts), "S-2": a_subject(id="S-2")}
-    enrolled = replace(enrolled, subjects=known)
+    enrolled = enrolled._replace(subjects=known)
     result = judge(opened, enrolled, profiles=PROFILES, kept_for=KEPT_FOR)
     assert [part.key for part in result.archived] == kept
 
