@@ -2,15 +2,18 @@
 
 import base64
 import json
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 
-def handler(registry: Any, observations: Any) -> Any:
-    """A handler over two boto3 Table resources; takes one SQS-shaped event of one message of one reading."""
+def handler(tables: Callable[[], tuple[Any, Any]]) -> Callable[[dict[str, Any]], None]:
+    """A handler over two boto3 Table resources, of the registry and of observations, for which it asks in each event:
+    many make them there, some once outside. It takes an SQS-shaped event of one message of one reading."""
 
     def handle(event: dict[str, Any]) -> None:
+        registry, observations = tables()
         for record in event["Records"]:
             body = json.loads(record["body"])
             message = json.loads(base64.b64decode(body["payload"]), parse_float=Decimal)

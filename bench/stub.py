@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+import boto3
 import botocore.awsrequest
 
 _TARGET = "X-Amz-Target"
@@ -39,10 +40,10 @@ class Cloud:
                 self._said[operation] = json.dumps(answer).encode()
         self._ready: dict[tuple[str, bytes], bytes] = {}
 
-    def attach(self, client: Any) -> Any:
-        """Route `client` (low-level) through this cloud; returns it."""
-        client.meta.events.register("before-send", self._answer)
-        return client
+    def attach(self, of: Any) -> None:
+        """Route a low-level client, or whatever a boto3 session makes from now on, through this cloud."""
+        events = of.events if isinstance(of, boto3.Session) else of.meta.events
+        events.register("before-send", self._answer)
 
     def _answer(self, request: Any, **_: object) -> Any:
         target = request.headers.get(_TARGET, b"")
