@@ -1,6 +1,7 @@
 """Which cases have a test: `python -m tests.cases` writes docs/cases.md from the names of the tests.
 
-A case's id stands in a test's name (`test_c24_r5_…`), or in a planted breach (`@breach("T1", …)` and its name).
+A case's id stands in a test's name (`test_c24_r5_…`), in a planted breach (`@breach("T1", …)` and its name), or among
+the cases of a golden scenario (scenarios/*.json), each of which is a test of its own.
 Every test that is named runs in `make test`, which fails unless all of them pass.
 """
 
@@ -37,10 +38,17 @@ def named_in(root: Path = HERE) -> dict[str, list[str]]:
     for path in sorted(root.rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for case in set(_ids(node)) if isinstance(node, ast.FunctionDef) else ():
-                file = path.relative_to(root.parent).as_posix()
-                if file not in found[case]:
-                    found[case].append(file)
+                _note(found[case], path.relative_to(root.parent).as_posix())
+    for path in sorted((root / "scenarios").glob("*.json")):
+        for scenario in json.loads(path.read_text(encoding="utf-8"))["scenarios"]:
+            for case in scenario.get("cases", ()):
+                _note(found[case], path.relative_to(root.parent).as_posix())
     return found
+
+
+def _note(files: list[str], file: str) -> None:
+    if file not in files:
+        files.append(file)
 
 
 def _ids(function: ast.FunctionDef) -> Iterator[str]:

@@ -66,7 +66,7 @@ def breaches(root: Path) -> list[str]:
     return found
 
 
-def test_no_floor_imports_what_it_may_not() -> None:
+def test_p9_no_floor_imports_what_it_may_not() -> None:
     assert breaches(ROOT) == []
 
 

@@ -13,9 +13,10 @@ def test_a_test_names_no_case_that_there_is_not() -> None:
     assert {case: files for case, files in named_in().items() if case not in TITLES} == {}
 
 
-def test_a_case_is_found_in_a_name_and_in_a_decorator(tmp_path: Path) -> None:
+def test_a_case_is_found_in_a_name_a_decorator_and_a_scenario(tmp_path: Path) -> None:
     folder = tmp_path / "tests"
-    folder.mkdir()
+    (folder / "scenarios").mkdir(parents=True)
+    (folder / "scenarios" / "low.json").write_text('{"scenarios": [{"id": "noise", "cases": ["C4"]}, {"id": "none"}]}')
     (folder / "test_a.py").write_text(
         "def test_c24_r5_two_paths(): ...\n"
         "def helper_c1(): ...\n"
@@ -24,7 +25,10 @@ def test_a_case_is_found_in_a_name_and_in_a_decorator(tmp_path: Path) -> None:
         "@mark\n"
         "def r2(): ...\n"
     )
-    assert named_in(folder) == {case: ["tests/test_a.py"] for case in ("C24", "R5", "T1", "R1")}
+    assert named_in(folder) == {
+        "C4": ["tests/scenarios/low.json"],
+        **{case: ["tests/test_a.py"] for case in ("C24", "R5", "T1", "R1")},
+    }
     assert "| C24 | " in page(named_in(folder))
     assert "`test_a.py` |" in page(named_in(folder))
     assert "## T: Rules of the template (1 of 20)" in page(named_in(folder))

@@ -39,7 +39,7 @@ def test_a_plan_is_read_as_it_was_written(plans: CarePlans) -> None:
     assert plans.of([WHO, ("clinic-b", SUBJECT)]) == {WHO: (a_version(1), a_version(2))}
 
 
-def test_every_version_is_kept_and_the_newest_are_at_hand(plans: CarePlans) -> None:
+def test_p3_every_version_is_kept_and_the_newest_are_at_hand(plans: CarePlans) -> None:
     for number in range(1, 8):
         plans.put(*WHO, a_version(number))
     assert [one.version for one in plans.of([WHO])[WHO]] == [4, 5, 6, 7]

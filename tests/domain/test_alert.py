@@ -36,7 +36,7 @@ def test_a_crisis_pressure_raises_at_once(systolic: str, told: list[Any]) -> Non
     assert life.why() == {"crisis": None if told else "within-limits"}
 
 
-def test_an_alert_says_what_raised_it_and_by_which_plan() -> None:
+def test_p3_an_alert_says_what_raised_it_and_by_which_plan() -> None:
     raising = reading(0, 190)
     life = Life(a_plan(CRISIS)).read(raising)
     (alert,) = life.alerts.values()

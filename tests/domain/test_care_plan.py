@@ -253,7 +253,7 @@ def prescribed(*windows: str, kind: str = "weight", **changes: Any) -> dict[str,
     ],
     ids=["overlap", "within", "past midnight", "not the neighbour", "short", "short at midnight", "grace", "twice"],
 )
-def test_f9_a_schedule_that_nobody_can_keep_is_refused(schedule: list[Any], field: str, says: str) -> None:
+def test_p6_f9_a_schedule_that_nobody_can_keep_is_refused(schedule: list[Any], field: str, says: str) -> None:
     found = faults(a_care_plan(schedule=schedule))
     assert list(found) == [field]
     assert says in found[field]
@@ -274,7 +274,7 @@ def test_every_window_that_overlaps_is_named() -> None:
     ],
     ids=["side by side", "past midnight", "a quarter of an hour", "two kinds at once"],
 )
-def test_f9_a_schedule_that_somebody_can_keep_is_accepted(schedule: list[Any]) -> None:
+def test_p6_f9_a_schedule_that_somebody_can_keep_is_accepted(schedule: list[Any]) -> None:
     assert parse_plan(a_care_plan(schedule=schedule)).schedule
 
 
@@ -634,7 +634,9 @@ LATE: dict[str, Any] = {"effective_from": "2026-12-10T00:00:00+04:00"}
         "R46 until it is in force",
     ],
 )
-def test_which_plan_judges(programmes: list[str], versions: list[PlanVersion], expected: dict[str, str] | None) -> None:
+def test_p3_which_plan_judges(
+    programmes: list[str], versions: list[PlanVersion], expected: dict[str, str] | None
+) -> None:
     plan = plan_for(a_subject(programmes=tuple(programmes)), versions, PROGRAMMES, NOW)
     found = None if plan is None else {rule.id: rule.plan_version for rule in plan.by_id.values()}
     assert found == expected
@@ -676,7 +678,7 @@ def test_the_most_severe_rule_of_a_kind_is_judged_first() -> None:
     ],
     ids=["none", "duty at once", "duty later"],
 )
-def test_patient_and_doctor_are_always_told(escalation: list[dict[str, Any]], told: tuple[str, ...]) -> None:
+def test_p4_patient_and_doctor_are_always_told(escalation: list[dict[str, Any]], told: tuple[str, ...]) -> None:
     plan = plan_for(a_subject(), [a_plan_version(escalation=escalation)], {}, datetime(2026, 11, 22, tzinfo=UTC))
     assert plan is not None
     assert plan.told_first == told

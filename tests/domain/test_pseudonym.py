@@ -34,12 +34,12 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize("token", PSEUDONYMS)
-def test_r87_a_pseudonym_is_accepted(token: str) -> None:
+def test_p1_f3_r87_a_pseudonym_is_accepted(token: str) -> None:
     assert check_subject(token) == token
 
 
 @pytest.mark.parametrize("token", [*NAMES, *NUMBERS])
-def test_r87_an_id_that_reads_like_a_person_is_refused_and_not_repeated(token: str) -> None:
+def test_p1_f3_r87_an_id_that_reads_like_a_person_is_refused_and_not_repeated(token: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_subject(token)
     (fault,) = refused.value.faults
@@ -49,12 +49,12 @@ def test_r87_an_id_that_reads_like_a_person_is_refused_and_not_repeated(token: s
 
 
 @given(st.uuids())
-def test_r87_every_uuid_is_a_pseudonym(made: UUID) -> None:
+def test_p1_f3_r87_every_uuid_is_a_pseudonym(made: UUID) -> None:
     assert [in_token(str(made)), in_token(made.hex), in_token(made.hex.upper())] == [None, None, None]
 
 
 @given(st.integers(0, 99_999_999), st.sampled_from(["S-", "P", "KZN-", "patient-", "clinic-", "case."]))
-def test_r87_a_count_behind_a_code_is_a_pseudonym(number: int, code: str) -> None:
+def test_p1_f3_r87_a_count_behind_a_code_is_a_pseudonym(number: int, code: str) -> None:
     assert in_token(f"{code}{number:05}") is None
 
 
@@ -69,7 +69,7 @@ LAST = ["ivanov", "kuznetsova", "smith", "garcia", "mueller", "obrien", "khan", 
     between=st.sampled_from(["", ".", "_", "-", "--"]),
     after=st.from_regex(r"([._-]?[0-9]{1,4})?", fullmatch=True),
 )
-def test_r87_names_in_every_spelling_are_refused(
+def test_p1_f3_r87_names_in_every_spelling_are_refused(
     first: str, last: str, style: Callable[[str], str], between: str, after: str
 ) -> None:
     assert in_token(f"{style(last)}{between}{style(first)}{after}") == "a name"
@@ -79,7 +79,7 @@ def test_r87_names_in_every_spelling_are_refused(
     st.lists(st.integers(0, 9), min_size=9, max_size=16),
     st.sampled_from(["", "-", ".", "_"]),
 )
-def test_r87_no_number_of_nine_digits_or_more_is_a_pseudonym(digits: list[int], between: str) -> None:
+def test_p1_f3_r87_no_number_of_nine_digits_or_more_is_a_pseudonym(digits: list[int], between: str) -> None:
     assert in_token(between.join(map(str, digits))) == "a phone or insurance number"
 
 
@@ -108,12 +108,12 @@ PERSONAL = {
 
 
 @pytest.mark.parametrize("text", CLEAN)
-def test_r87_words_about_a_measurement_are_accepted(text: str) -> None:
+def test_p1_f3_r87_words_about_a_measurement_are_accepted(text: str) -> None:
     assert in_text(text) is None
 
 
 @pytest.mark.parametrize(("text", "what"), PERSONAL.items(), ids=list(PERSONAL))
-def test_r87_a_text_that_names_a_person_is_refused(text: str, what: str) -> None:
+def test_p1_f3_r87_a_text_that_names_a_person_is_refused(text: str, what: str) -> None:
     assert in_text(text) == what
 
 
@@ -127,14 +127,14 @@ def test_r87_a_text_that_names_a_person_is_refused(text: str, what: str) -> None
         "Omron Healthcare",
     ],
 )
-def test_r87_where_help_is_may_be_said(text: str) -> None:
+def test_p1_f3_r87_where_help_is_may_be_said(text: str) -> None:
     assert in_text(text, about_people=False) is None
 
 
 @pytest.mark.parametrize(
     "text", [one for one, what in PERSONAL.items() if "phone is" not in one and "NHS" not in one and "John" not in one]
 )
-def test_r87_an_emergency_text_names_nobody(text: str) -> None:
+def test_p1_f3_r87_an_emergency_text_names_nobody(text: str) -> None:
     assert in_text(text, about_people=False) is not None
     body: dict[str, object] = {
         "programmes": [],
@@ -149,7 +149,7 @@ def test_r87_an_emergency_text_names_nobody(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["told by ivan@example.org", "asked by Dr House", "Иванов И. И. сообщил"])
-def test_r87_the_reason_of_a_recall_names_nobody(text: str) -> None:
+def test_p1_f3_r87_the_reason_of_a_recall_names_nobody(text: str) -> None:
     body = {"lot": "L7", "mode": "block", "reason": text}
     with pytest.raises(InvalidRequest, match="/reason"):
         read(RecallBody, _json(body))
@@ -157,17 +157,17 @@ def test_r87_the_reason_of_a_recall_names_nobody(text: str) -> None:
 
 
 @pytest.mark.parametrize("author", ["Ivanov", "dr.house", "maria-petrova", "79161234567"])
-def test_r87_an_author_is_a_token_and_no_name(author: str) -> None:
+def test_p1_f3_r87_an_author_is_a_token_and_no_name(author: str) -> None:
     with pytest.raises(InvalidRequest, match="/author"):
         read(CarePlanBody, _json(a_care_plan(author=author)))
 
 
 @given(st.text(max_size=200))
-def test_r87_whatever_the_text_it_is_judged(text: str) -> None:
+def test_p1_f3_r87_whatever_the_text_it_is_judged(text: str) -> None:
     assert in_text(text, about_people=False) is None or in_text(text) is not None
 
 
-def test_r87_what_looks_for_a_person_takes_no_longer_for_a_long_text() -> None:
+def test_p1_f3_r87_what_looks_for_a_person_takes_no_longer_for_a_long_text() -> None:
     """No pattern goes back over what it has read: a text of 64 KB is judged, not waited for."""
     for text in ("A" * 4000, "1 " * 2000, "Aa " * 2000, "a@" * 2000, "1-" * 2000, "И. " * 2000):
         in_text(text)

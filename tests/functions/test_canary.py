@@ -179,7 +179,7 @@ def test_every_function_is_here() -> None:
 @pytest.mark.parametrize("name", HANDLERS)
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(word=NAMES, number=VALUES)
-def test_r88_r89_no_function_lets_a_canary_out(
+def test_p1_r88_r89_no_function_lets_a_canary_out(
     cloud: InProcess, capsys: pytest.CaptureFixture[str], name: str, word: str, number: int
 ) -> None:
     module = import_module(f"functions.{name}.handler")

@@ -70,7 +70,7 @@ class Stage:
         return [(contact, words.facts["role"]) for contact, words in self.notifier.published]
 
 
-def test_patient_and_doctor_are_both_told() -> None:
+def test_p4_f8_patient_and_doctor_are_both_told() -> None:
     stage = Stage()
     outcome = stage.tell()
     assert stage.told() == [(SMS, "patient"), (TOPIC, "doctor")]
