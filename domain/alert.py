@@ -313,7 +313,7 @@ class _Step(Turn):
         """An open episode and one more reading."""
         key, verdict = entry[:2], entry[2]
         fresh = self.now - key[0] <= rule.fresh_for
-        if verdict & BREACH and verdict & MEDICAL and fresh and not episode.medical and key[0] > (episode.proven or 0):
+        if verdict & BREACH and verdict & MEDICAL and fresh and _grows(rule, episode, key):
             episode = self._worsen(rule, episode)
         if episode.stage == "confirming" and rule.confirm is not None:
             return self._answer(rule, episode, rule.confirm, entry, arrived)
@@ -380,12 +380,22 @@ class _Step(Turn):
         return self.end(episode, "lapsed", episode.last[0], "not-confirmed")
 
     def _worsen(self, rule: Rule, episode: Episode) -> Episode:
-        """A medical device shows what only an auxiliary one had shown: the cap on severity falls."""
-        worse = replace(episode, medical=True, severity=rule.severity)
-        if episode.alert is None or episode.severity == rule.severity:
+        """A medical device shows what only an auxiliary one had, or a newer plan calls worse: people hear of it."""
+        severity = max(episode.severity, rule.severity, key=RANK.__getitem__)
+        if severity == episode.severity:
+            return replace(episode, medical=True)
+        worse = replace(episode, medical=True, severity=severity, plan_version=rule.plan_version)
+        if episode.alert is None:
             return worse
         told: Told = "measure-again" if episode.stage == "confirming" else "raised"
-        return self.publish(worse, told, severity=rule.severity)
+        return self.publish(worse, told, severity=severity, plan_version=rule.plan_version)
+
+
+def _grows(rule: Rule, episode: Episode, key: Key) -> bool:
+    """True when a breach that a medical device shows may be worse than the episode has been so far."""
+    if not episode.medical:
+        return key[0] > (episode.proven or 0)
+    return key > episode.last and RANK[rule.severity] > RANK[episode.severity]
 
 
 def _is_held(rule: Rule, episode: Episode) -> bool:

@@ -227,7 +227,8 @@ class Resolve:
 
 @dataclass(frozen=True, slots=True)
 class PlanChanged:
-    """Another plan is in force: what rested on rules that are gone is withdrawn. What was judged stays as it was."""
+    """Another plan is in force: what rested on rules that are gone is withdrawn. What was judged stays as it was
+    until a reading shows it anew: if the plan calls that worse, people hear of it."""
 
     organisation: str
     subject: str
