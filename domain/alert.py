@@ -12,9 +12,11 @@ what is wrong with something other than the patient in domain/technical.py. Here
   make it alert sooner, never later, and only by readings that are fresh.
 """
 
+from bisect import bisect, bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from domain.attention import acknowledge, remind, resolve, snooze
@@ -72,6 +74,7 @@ __all__ = [
 
 _NO_PLAN = Plan({}, {}, ZoneInfo("UTC"), ALWAYS_TOLD)
 _KEPT_POINTS = 512
+_MOMENT, _MOMENT_AND_ID = itemgetter(0), itemgetter(0, 1)
 _COUNTED = 16
 _SINCE = 4
 
@@ -180,7 +183,8 @@ class _Step(Turn):
 
     def _held_since(self, rule: Rule, at: int) -> Iterator[bool]:
         assert rule.condition is not None  # noqa: S101 - callers have looked
-        newer = {point[0] for place in rule.places for point in self.series.get(place, ()) if point[0] > at}
+        series = [self.series.get(place, ()) for place in rule.places]
+        newer = {point[0] for points in series for point in points[bisect(points, at, key=_MOMENT) :]}
         for moment_ in sorted(newer):
             yield holds(rule.condition, self.series, moment_, self.plan.zone) is True
 
@@ -189,12 +193,15 @@ class _Step(Turn):
         changed: dict[Place, tuple[Point, ...]] = {}
         for name, value in observation.values.items():
             place = observation.kind, name
-            known = self.series.get(place, ())
-            if place not in self.plan.kept or any(point[:2] == (at, observation.id) for point in known):
+            if place not in self.plan.kept:
                 continue
-            points = sorted((*known, (at, observation.id, value)))
-            oldest = points[-1][0] - self.plan.kept[place]
-            kept = tuple(point for point in points if point[0] >= oldest)[-_KEPT_POINTS:]
+            known, point = self.series.get(place, ()), (at, observation.id, value)
+            where = bisect(known, point[:2], key=_MOMENT_AND_ID)
+            if where and known[where - 1][:2] == point[:2]:
+                continue
+            points = (*known[:where], point, *known[where:])
+            oldest = (points[-1][0] - self.plan.kept[place],)
+            kept = points[bisect_left(points, oldest, key=_MOMENT_AND_ID) :][-_KEPT_POINTS:]
             if kept != known:
                 changed[place] = kept
         if changed:

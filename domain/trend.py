@@ -4,11 +4,13 @@ A test is asked about the newest of some points, oldest first, none of them newe
 None where too little is known to tell: that neither raises nor clears. All arithmetic is exact.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from operator import itemgetter
 from statistics import median
 from typing import Protocol, TypeAlias
 from zoneinfo import ZoneInfo
@@ -27,6 +29,7 @@ LEAST_FOR_A_BASELINE = 7
 _LEAST_SPREAD = Fraction(1, 200)
 """Of the median: what a device rounds away is no deviation, however steady the subject was before."""
 
+_MOMENT = itemgetter(0)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -157,7 +160,8 @@ Series: TypeAlias = Mapping[Place, Sequence[Point]]
 def holds(node: Node, series: Series, at: int, zone: ZoneInfo) -> bool | None:
     """What is so at the moment `at`, by what had been measured until then."""
     if isinstance(node, Leaf):
-        points = [point for point in series.get(node.place, ()) if point[0] <= at]
+        known = series.get(node.place, ())
+        points = known[: bisect_right(known, at, key=_MOMENT)]
         if not points or at - points[-1][0] > node.fresh_for:
             return None
         return node.test.holds(points, zone)
@@ -175,15 +179,15 @@ def leaves(node: Node) -> list[Leaf]:
     return [node] if isinstance(node, Leaf) else [leaf for part in node.parts for leaf in leaves(part)]
 
 
-def within(points: Sequence[Point], over: int) -> list[Point]:
+def within(points: Sequence[Point], over: int) -> Sequence[Point]:
     """Those of `points` that were measured at most `over` milliseconds before the newest."""
-    return [point for point in points if point[0] >= points[-1][0] - over]
+    return points[bisect_left(points, points[-1][0] - over, key=_MOMENT) :]
 
 
 def averaged(points: Sequence[Point], zone: ZoneInfo, *, drop_first_day: bool) -> list[Decimal]:
     """The values that a mean is taken of, all or without those of the first local day that has one."""
-    first = _day(points[0], zone) if points and drop_first_day else None
-    return [point[2] for point in points if first is None or _day(point, zone) != first]
+    begins = bisect_left(points, _next_day(points[0][0], zone), key=_MOMENT) if points and drop_first_day else 0
+    return [point[2] for point in points[begins:]]
 
 
 def baseline(points: Sequence[Point]) -> tuple[Fraction, Fraction] | None:
@@ -211,5 +215,7 @@ def _mean(values: Sequence[Fraction]) -> Fraction:
     return sum(values, Fraction()) / len(values)
 
 
-def _day(point: Point, zone: ZoneInfo) -> object:
-    return (_EPOCH + timedelta(milliseconds=point[0])).astimezone(zone).date()
+def _next_day(at: int, zone: ZoneInfo) -> int:
+    """When the local day after that of `at` begins."""
+    local = (_EPOCH + timedelta(milliseconds=at)).astimezone(zone)
+    return (datetime.combine(local.date() + timedelta(days=1), time(), zone) - _EPOCH) // timedelta(milliseconds=1)
