@@ -13,6 +13,7 @@ from domain.plan_language import (
     DIRECTION,
     Average,
     Bound,
+    Deviation,
     Measurement,
     OverTime,
     RuleBody,
@@ -22,6 +23,9 @@ from domain.plan_language import (
 )
 
 _DAY = timedelta(days=1)
+_MOST_OVER = dict.fromkeys(("cgm", "fetal-heart-rate"), timedelta(hours=8))
+"""What measures by itself does so up to once a minute, and the engine remembers 512 readings."""
+
 _SHORTEST_WINDOW = timedelta(minutes=15)
 _PER = {"/s": 1_000, "/min": 60_000, "/h": 3_600_000, "/d": 86_400_000}
 _NO_TIME_TO_ASK = Decimal("3.0")  # mmol/L: level 2 hypoglycaemia of the international consensus
@@ -115,7 +119,11 @@ def _condition_faults(when: When, kind: str | None, value: str | None, at: str, 
     if value not in known:
         yield Fault(f"{at}/value", f"one of {', '.join(known)}")
         return
-    yield from _form_faults(getattr(when, form), form, f"{pointer}/{form}", known[value])
+    given = getattr(when, form)
+    most = _MOST_OVER.get(kind)
+    if most is not None and isinstance(given, Deviation | OverTime) and given.over > most:
+        yield Fault(f"{pointer}/{form}/over", f"at most eight hours of {kind}: of longer, a summary tells")
+    yield from _form_faults(given, form, f"{pointer}/{form}", known[value])
 
 
 def _form_faults(given: Any, form: str, pointer: str, measured: ValueType) -> Iterator[Fault]:

@@ -530,6 +530,26 @@ def test_a_rate_is_over_its_window_or_per_time(unit: str, value: float, rises_by
             "average_at_or_above/value",
             "no reading can reach it",
         ),
+        (
+            a_rule_of(
+                "average_at_or_above",
+                kind="cgm",
+                value="glucose",
+                when={"average_at_or_above": {"value": 10, "unit": "mmol/L", "over": "PT9H"}},
+            ),
+            "average_at_or_above/over",
+            "at most eight hours of cgm",
+        ),
+        (
+            a_rule_of(
+                "deviates",
+                kind="fetal-heart-rate",
+                value="rate",
+                when={"deviates": {"mad": 3, "over": "P1D"}},
+            ),
+            "deviates/over",
+            "a summary tells",
+        ),
         (a_rule_of("any_of", when={"any_of": [FAST, KG | {"missing_for": "P1D"}]}), "any_of/1", "by itself"),
         (a_rule_of("any_of", when={"any_of": [FAST | {"kind": "mood"}]}), "any_of/0/kind", "one of"),
         (a_rule_of("not", when={"not": FAST | {"value": "mood"}}), "not/value", "one of"),
