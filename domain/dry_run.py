@@ -64,7 +64,7 @@ def as_if_prompt(observations: Iterable[Observation]) -> list[Observation]:
 def dry_run(past: Sequence[Observation], plan: Plan, *, night: Hours, until: datetime) -> DryRun:
     """Judge the `past` (`as_if_prompt`) under `plan`; `night` says which hours count as such."""
     versions: dict[str, list[tuple[datetime, Alert]]] = {}
-    for turn in retrace(past, lambda _: plan, until=until):
+    for turn in retrace(past, lambda _, __: plan, until=until):
         for alert in turn.alerts:
             versions.setdefault(alert.id, []).append((turn.now, alert))
     wanted = {name for of_one in versions.values() for name in of_one[-1][1].observations}

@@ -6,14 +6,17 @@ that can matter). The clock is the readings' own arrival; where something was du
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from heapq import merge
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
-from domain.alert import Alert, Decision, Episode, State, Tick, step
+from domain.alert import Alert, Decision, Episode, PlanChanged, State, Tick, step
 from domain.care_plan import Plan, Rule
 from domain.observation import Observation
 from domain.plan_language import Hours
 
-PlanAt: TypeAlias = Callable[[Observation], Plan | None]
+PlanAt: TypeAlias = Callable[[datetime, datetime], Plan | None]
+"""What judges, by what was known at the first moment, a reading of the second."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = timedelta(milliseconds=1)
@@ -30,27 +33,25 @@ class Retraced(NamedTuple):
     alerts: list[Alert]
 
 
-def retrace(observations: Iterable[Observation], plan_at: PlanAt, *, until: datetime) -> Iterator[Retraced]:
-    """Judge `observations` of one subject, in the order in which they arrived, and let the clock run until `until`."""
-    state = State()
-    heard: dict[str, datetime] = {}
-    due: datetime | None = None
-    last: Observation | None = None
-    plan: Plan | None = None
-    for one in observations:
-        now = one.received_at
-        if last is not None and plan is not None and due is not None and due < now:
-            state, ticked = _until(now, state, last, plan, heard)
-            yield from ticked
-        before, plan = state, plan_at(one)
-        state, decisions, alerts = step(state, one, plan, now)
-        yield Retraced(one, now, decisions, alerts)
-        if plan is not None and (plan.missing or state is not before):
-            heard[one.kind] = now
-            due = _due(state, plan, heard, now)
-        last = one
-    if last is not None and plan is not None:
-        yield from _until(until, state, last, plan, heard)[1]
+def retrace(
+    observations: Iterable[Observation], plan_at: PlanAt, *, until: datetime, changes: Iterable[datetime] = ()
+) -> Iterator[Retraced]:
+    """Judge `observations` of one subject, in the order in which they arrived, and let the clock run until `until`.
+
+    `changes` are the moments at which a version of the plan was put: that ends what its rules no longer ask.
+    """
+    past = _Past()
+    for now, event in merge(_put(changes), ((one.received_at, one) for one in observations), key=itemgetter(0)):
+        yield from past.wait(now)
+        if event is not None:
+            yield past.happen(event, now, plan_at(now, event.measured_at))
+        elif past.last is not None:
+            yield past.happen(PlanChanged(past.last.organisation, past.last.subject), now, plan_at(now, now))
+    yield from past.wait(until)
+
+
+def _put(changes: Iterable[datetime]) -> Iterator[tuple[datetime, None]]:
+    return ((at, None) for at in sorted(changes))
 
 
 def memory(plan: Plan) -> timedelta:
@@ -65,19 +66,36 @@ def memory(plan: Plan) -> timedelta:
     return 2 * longest * _MOMENT
 
 
-def _until(
-    end: datetime, state: State, last: Observation, plan: Plan, heard: dict[str, datetime]
-) -> tuple[State, list[Retraced]]:
-    """The ticks at which something is due before `end`, and the state after them."""
-    ticked: list[Retraced] = []
-    due = _due(state, plan, heard, last.received_at)
-    while due is not None and due < end:
-        before = state
-        state, decisions, alerts = step(state, Tick(last.organisation, last.subject, heard), plan, due)
-        if state is not before:
-            ticked.append(Retraced(None, due, decisions, alerts))
-        due = _due(state, plan, heard, due)
-    return state, ticked
+class _Past:
+    """A subject's state as the events of before have left it, and when the clock by itself does something next."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.plan: Plan | None = None
+        self.last: Observation | None = None
+        self.heard: dict[str, datetime] = {}
+        self.due: datetime | None = None
+
+    def happen(self, event: Observation | PlanChanged, now: datetime, plan: Plan | None) -> Retraced:
+        before, judged_by = self.state, self.plan
+        self.state, decisions, alerts = step(before, event, plan, now)
+        self.plan, read = plan, None
+        if isinstance(event, Observation):
+            self.last = read = event
+            self.heard[event.kind] = now
+        if plan is not None and (plan.missing or self.state is not before or plan is not judged_by):
+            self.due = _due(self.state, plan, self.heard, now)
+        return Retraced(read, now, decisions, alerts)
+
+    def wait(self, end: datetime) -> Iterator[Retraced]:
+        """The ticks at which something is due before `end`."""
+        while self.last is not None and self.plan is not None and self.due is not None and self.due < end:
+            before, now = self.state, self.due
+            tick = Tick(self.last.organisation, self.last.subject, self.heard)
+            self.state, decisions, alerts = step(before, tick, self.plan, now)
+            if self.state is not before:
+                yield Retraced(None, now, decisions, alerts)
+            self.due = _due(self.state, self.plan, self.heard, now)
 
 
 def _due(state: State, plan: Plan, heard: Mapping[str, datetime], now: datetime) -> datetime | None:

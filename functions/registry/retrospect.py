@@ -93,12 +93,14 @@ def _again(
 ) -> dict[str, Judged]:
     versions = plans.versions(subject.organisation, subject.id)
 
-    def plan_at(one: Observation) -> Plan | None:
-        known = [version for version in versions if version.created_at <= one.received_at]
-        return plan_for(subject, known, programmes, one.measured_at)
+    def plan_at(known_at: datetime, measured_at: datetime) -> Plan | None:
+        known = [version for version in versions if version.created_at <= known_at]
+        return plan_for(subject, known, programmes, measured_at)
 
     first, last = min(one.received_at for one in wanted), max(one.received_at for one in wanted)
-    back = max((memory(plan) for one in wanted if (plan := plan_at(one)) is not None), default=timedelta())
+    back = max(
+        (memory(plan) for one in wanted if (plan := plan_at(one.received_at, one.measured_at))), default=timedelta()
+    )
     start = min(first, *(one.device_time for one in wanted)) - back
     start = min((one.raised_at - back for one in _still_open(subject, alerts, first, start)), default=start)
     found = past.between(
@@ -112,7 +114,7 @@ def _again(
     ids = {one.id for one in wanted}
     return {
         turn.observation.id: judged(turn.observation, _on_it(turn.decisions), turn.now)
-        for turn in retrace(arrived, plan_at, until=last)
+        for turn in retrace(arrived, plan_at, until=last, changes=[one.created_at for one in versions])
         if turn.observation is not None and turn.observation.id in ids
     }
 

@@ -34,7 +34,7 @@ def happened(plan: Plan | None, readings: Sequence[Observation], *, until: float
     """`(minute, rule, state)` of each new version of an alert."""
     return [
         ((turn.now - NOW) / MINUTE, alert.rule, alert.state)
-        for turn in retrace(readings, lambda _: plan, until=NOW + until * MINUTE)
+        for turn in retrace(readings, lambda _, __: plan, until=NOW + until * MINUTE)
         for alert in turn.alerts
     ]
 
@@ -70,15 +70,15 @@ def test_a_rule_that_sleeps_notices_silence_when_it_wakes() -> None:
 def test_a_rule_that_a_new_plan_no_longer_has_waits_for_nothing() -> None:
     asking, other = a_plan(a_rule(confirm=ASK)), a_plan(a_rule(id="other"))
     readings = [reading(0, 190), reading(5, 120)]
-    turns = retrace(readings, lambda one: asking if one is readings[0] else other, until=NOW + 60 * MINUTE)
+    turns = retrace(readings, lambda known_at, _: asking if known_at == NOW else other, until=NOW + 60 * MINUTE)
     assert [alert.state for turn in turns for alert in turn.alerts] == ["confirming"]
 
 
 def test_without_a_plan_nobody_is_told_and_it_says_so() -> None:
     one = reading(0, 190)
-    (turn,) = retrace([one], lambda _: None, until=NOW)
+    (turn,) = retrace([one], lambda _, __: None, until=NOW)
     assert turn.decisions == [Decision(one.id, None, None, "idle", "idle", "no-plan")]
-    assert list(retrace([], lambda _: None, until=NOW)) == []
+    assert list(retrace([], lambda _, __: None, until=NOW)) == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from heapq import merge
+from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -11,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.alert import ENGINE_VERSION, Alert, Decision, State, Tick, step
-from domain.care_plan import PlanVersion, plan_for
+from domain.alert import ENGINE_VERSION, Alert, Decision, PlanChanged, State, Tick, step
+from domain.care_plan import Plan, PlanVersion, plan_for
 from domain.codes import KINDS
 from domain.decisions import Judged, judged, worth_keeping
 from domain.identity import Identity
@@ -97,13 +99,21 @@ def lived(readings: Sequence[Observation], versions: Sequence[PlanVersion]) -> t
     """The readings judged as they arrive, with the clock between: what is stored, and all that was decided."""
     episodes = FakeEpisodes()
     state, decided, now = State(), {}, NOW
-    for one in sorted(readings, key=lambda one: (one.received_at, one.measured_at, one.id)):
-        known = [version for version in versions if version.created_at <= one.received_at]
-        plan = plan_for(a_subject(), known, {}, one.measured_at)
-        while any(episode.stage == "confirming" for episode in state.episodes.values()) and now < one.received_at:
+    plan: Plan | None = None
+    events: list[tuple[datetime, PlanChanged | Observation]] = [(one.created_at, PlanChanged(*WHO)) for one in versions]
+    arrived = sorted(readings, key=lambda one: (one.received_at, one.measured_at, one.id))
+    for at, event in merge(events, ((one.received_at, one) for one in arrived), key=itemgetter(0)):
+        known = [version for version in versions if version.created_at <= at]
+        while any(episode.stage == "confirming" for episode in state.episodes.values()) and now < at:
             now += MINUTE
-            state = _keep(episodes, *step(state, Tick(*WHO), plan, min(now + MILLISECOND, one.received_at)))
-        now = one.received_at
+            state = _keep(episodes, *step(state, Tick(*WHO), plan, min(now + MILLISECOND, at)))
+        now = at
+        if isinstance(event, PlanChanged):
+            plan = plan_for(a_subject(), known, {}, at)
+            state = _keep(episodes, *step(state, event, plan, at))
+            continue
+        one = event
+        plan = plan_for(a_subject(), known, {}, one.measured_at)
         state, decided[one.id], alerts = step(state, one, plan, now)
         _keep(episodes, state, decided[one.id], alerts)
         if worth_keeping(decided[one.id]):
@@ -142,14 +152,17 @@ READINGS = st.lists(
     st.integers(1, 10),
     st.integers(0, 4000),
     st.sampled_from([(HIGH, {}), (HIGH, QUIET), (REPEATED, {})]),
+    st.sampled_from([(ASKED, HIGHER, OFTEN, MEAN), (HIGHER, MEAN), (ASKED,)]),
 )
-def test_f7_what_is_kept_and_what_is_computed_again_agree(
+def test_f7_r46_what_is_kept_and_what_is_computed_again_agree(
     drawn: list[tuple[int, int, int, tuple[str, ...]]],
     first: int,
     length: int,
     changed_at: int,
     plan: tuple[dict[str, Any], dict[str, Any]],
+    left: tuple[dict[str, Any], ...],
 ) -> None:
+    """… also where a new version has other bounds, or takes rules away while their episodes are open (R46)."""
     high, around = plan
     minute, readings = 0, []
     for gap, systolic, late, flags in drawn:
@@ -158,9 +171,7 @@ def test_f7_what_is_kept_and_what_is_computed_again_agree(
     later = NOW + changed_at * MINUTE
     versions = [
         a_plan_version(ASKED, high, OFTEN, MEAN, effective_from=NOW.isoformat(), **around),
-        replace(
-            a_plan_version(ASKED, HIGHER, OFTEN, MEAN, version=2, effective_from=later.isoformat()), created_at=later
-        ),
+        replace(a_plan_version(*left, version=2, effective_from=later.isoformat()), created_at=later),
     ]
     stored, decided = lived(readings, versions)
     page = readings[first : first + length]
