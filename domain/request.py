@@ -33,6 +33,9 @@ from domain.pseudonym import in_text, in_token
 TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
 """Subjects and endpoints: an opaque name that is safe in a path, a key and a log."""
 
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+"""What any id in a path may be, theirs or ours."""
+
 SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:-]{1,63}")
 """Devices: as tokens, but within what a thing may be called (no dot; a colon for hardware addresses)."""
 
@@ -40,6 +43,7 @@ _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 _ZONE = re.compile(r"UTC|[A-Z][A-Za-z]+(?:/[A-Za-z0-9_+-]+){1,2}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 _PHONE = re.compile(r"\+[1-9]\d{6,14}")
 _SEALED_BYTES = 4096  # what the key service encrypts in one call
 
@@ -103,8 +107,16 @@ def _token(value: str) -> str:
     return value
 
 
+def _readable(text: str) -> str:
+    """`text` if it may be sent: SMS and FHIR servers refuse control characters, and all that is with them (P4)."""
+    if _CONTROL.search(text):
+        raise ValueError("no control characters")
+    return text
+
+
 def names_nobody(text: str) -> str:
-    """`text` if it names nobody (P1). Raises ValueError."""
+    """`text` if it names nobody (P1) and may be sent. Raises ValueError."""
+    _readable(text)
     what = in_text(text, about_people=False)
     if what is not None:
         raise ValueError(f"reads like {what}: nobody is named here")
@@ -127,6 +139,7 @@ Zone = Annotated[str, AfterValidator(_zone), described(_ZONE)]
 Token = Annotated[str, AfterValidator(_token), described(TOKEN)]
 Serial = Annotated[str, AfterValidator(_serial), described(SERIAL)]
 _DIFFERENT = Field(json_schema_extra={"uniqueItems": True})
+Lot = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_readable)]
 Names = Annotated[tuple[str, ...], Field(max_length=32), AfterValidator(_all_different), _DIFFERENT]
 
 
@@ -223,7 +236,7 @@ class DeviceBody(Body):
 
     profile: str
     device_class: Literal["medical", "auxiliary"] = Field(alias="class")
-    lot: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    lot: Lot | None = None
     gateway: Serial | None = None
     roster: Annotated[tuple[Token, ...], Field(max_length=200), AfterValidator(_all_different)] = ()
 
@@ -302,7 +315,7 @@ class RecallBody(Body):
     """`POST /v1/recalls`: by model, by lot or by serials. `reason` is for people: never a patient's."""
 
     profile: str | None = None
-    lot: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    lot: Lot | None = None
     serials: SerialRange | None = None
     mode: Literal["block", "flag"]
     reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(names_nobody)]
@@ -378,6 +391,21 @@ def read(body: type[B], data: bytes | str) -> B:
         return body.model_validate_json(data)
     except ValidationError as error:
         raise InvalidRequest(*(_fault(one) for one in error.errors(include_url=False, include_input=False))) from None
+
+
+def parse_once(data: str) -> Any:
+    """What the JSON in `data`, which was read as a body before, says. Raises InvalidRequest for a field that is there
+    twice: readers differ in which of the two they believe, and one may be a threshold (R84)."""
+    return json.loads(data, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise InvalidRequest(Fault("", f"{twice} is there more than once in the same object"))
+    return found
 
 
 def read_moment(text: str, field: str) -> datetime:

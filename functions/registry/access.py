@@ -12,8 +12,18 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from adapters.requests import Kept, Repetition
 from adapters.tokens import InvalidToken
-from domain.errors import Conflict, Fault, InvalidRequest, PmaError, Suspended
-from domain.request import Body, read, read_moment, refuse
+from domain.errors import Conflict, Fault, InvalidRequest, NotFound, PmaError, Suspended
+from domain.request import (
+    ID,
+    Body,
+    check_endpoint_id,
+    check_serial,
+    check_subject,
+    parse_once,
+    read,
+    read_moment,
+    refuse,
+)
 from functions.registry import auditing
 from functions.registry.answers import again
 from functions.registry.auditing import Auditor
@@ -28,6 +38,8 @@ _COUNT = re.compile(r"[0-9]{1,4}")
 _ETAG = re.compile(r'"([0-9]{1,9})"')
 _KEY = re.compile(r"[!-~]{16,128}")
 _JSON = re.compile(r"application/json *(;.*)?", re.IGNORECASE)
+_NAMING = {"subject": check_subject, "serial": check_serial, "endpoint": check_endpoint_id}
+"""What the caller names itself, and how it may."""
 
 
 class MissingScope(PmaError):
@@ -51,7 +63,7 @@ class Door:
 
     A write with an Idempotency-Key that was carried out before gets the answer that it got then.
 
-    Raises InvalidToken, Suspended, MissingScope, TooManyRequests, NotJson, InvalidRequest, StillInProgress.
+    Raises InvalidToken, Suspended, MissingScope, TooManyRequests, NotJson, InvalidRequest, NotFound, StillInProgress.
     """
 
     def __init__(self, operation: Operation) -> None:
@@ -73,6 +85,7 @@ class Door:
             raise MissingScope(f"pma/{self.operation.scope}")
         wired().requests.count(organisation.id, per_second=organisation.requests_per_second, now=clock())
         self._check_form(headers, app.current_event.query_string_parameters)
+        self._check_ids(app.context["_route_args"])
         app.context["organisation"] = organisation.id
         app.context["client"] = caller.client_id
         key = headers.get("idempotency-key")
@@ -83,6 +96,15 @@ class Door:
         if self.operation.takes is not None and not _JSON.fullmatch(headers.get("content-type", "application/json")):
             raise NotJson("send the body as application/json")
         refuse(*(Fault(f"query:{name}", "there is no such parameter") for name in query if name not in self.asks))
+
+    def _check_ids(self, arguments: Mapping[str, str]) -> None:
+        """What cannot be an id is nobody's: it is neither looked up, for a key has its limits (R84), nor written into
+        the audit, for it may be a name (R87)."""
+        for name, value in arguments.items():
+            if not ID.fullmatch(value):
+                if self.operation.method == "PUT":
+                    _NAMING[name](value)  # says how a thing may be named
+                raise NotFound("nothing is called that")
 
 
 def _once(app: APIGatewayHttpResolver, go_on: NextMiddleware, organisation: str, key: str) -> Response[Any]:
@@ -168,7 +190,10 @@ class Routes(APIGatewayHttpRouter):
 
     def body(self, kind: type[B]) -> B:
         """The request's body. Raises InvalidRequest, TooMuch."""
-        return read(kind, self.document())
+        document = self.document()
+        body = read(kind, document)
+        parse_once(document)
+        return body
 
     def document(self) -> str:
         """The request's body as it came. Raises TooMuch."""

@@ -25,6 +25,7 @@ from domain.request import (
     SubjectBody,
     check_serial,
     check_subject,
+    parse_once,
     read,
     refuse,
 )
@@ -214,7 +215,7 @@ def put_care_plan(
     check_watched(parse_plan(document))
     body = read(CarePlanBody, document)
     before = plans.newest(organisation, token)
-    text = json.dumps(json.loads(document), ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(parse_once(document), ensure_ascii=False, separators=(",", ":"))
     if before is not None and before.document == text:
         return before, before
     version = 0 if before is None else before.version

@@ -164,6 +164,7 @@ LATER = "2026-11-20T09:00:00+04:00"
         ({"consent": {"given_at": LATER, "withdrawn_at": "2026-11-19T09:00:00+04:00"}}, ["/consent"]),
         ({"emergency_text": ""}, ["/emergency_text"]),
         ({"emergency_text": 112}, ["/emergency_text"]),
+        ({"emergency_text": "Ring 112\0"}, ["/emergency_text"]),
         ({"language": "de", "time_zone": "x"}, ["/time_zone", "/language"]),
     ],
     ids=lambda value: None if isinstance(value, list) else str(value)[:60],
@@ -203,6 +204,26 @@ def test_a_body_that_is_no_object_is_refused(running: InProcess, body: bytes) ->
     answer = handle(made, Context())  # type: ignore[arg-type]
     assert answer["statusCode"] == 422
     assert [one["field"] for one in json.loads(answer["body"])["field"]] == [""]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "again"),
+    [
+        (S, SUBJECT, '"consent": null'),
+        (f"{S}/care-plan", PLAN, '"rules": []'),
+        (f"{S}/care-plan/dry-run", {"plan": PLAN}, '"days": 1, "days": 2'),
+    ],
+    ids=["consent", "rules", "days"],
+)
+def test_r84_a_field_that_is_there_twice_is_refused(pma: InProcess, path: str, body: Any, again: str) -> None:
+    """Whoever wrote it meant one of the two, and we do not know which."""
+    pma.call("PUT", S, SUBJECT)
+    method = "POST" if path.endswith("dry-run") else "PUT"
+    answer = pma.call(method, path, f"{json.dumps(body)[:-1]}, {again}}}".encode())
+    assert faults(answer) == [""]
+    assert "more than once" in answer[1]["field"][0]["message"]
+    assert pma.call("GET", S)[1]["consent"] == SUBJECT["consent"]
+    assert pma.call("GET", f"{S}/care-plan")[0] == 404
 
 
 def test_a_body_over_64_kb_is_refused(running: InProcess) -> None:
@@ -353,6 +374,7 @@ def test_a_serial_belongs_to_the_organisation_that_enrolled_it_first(pma: InProc
         ({"profile": "health-post", "roster": ["S-7F3A", "S-7F3A"]}, ["/roster"]),
         ({"profile": "health-post", "roster": ["x"]}, ["/roster/0"]),
         ({"lot": ""}, ["/lot"]),
+        ({"lot": "L7\x1b"}, ["/lot"]),
     ],
     ids=lambda value: None if isinstance(value, list) else str(value),
 )
@@ -426,6 +448,30 @@ def test_a_shared_device_is_assigned_by_slot(pma: InProcess) -> None:
     assert faults(pma.call("POST", f"{D}/assignments", ASSIGNMENT | {"subject": "S-0001", "slot": 3})) == ["/slot"]
     assert pma.call("POST", f"{D}/assignments", ASSIGNMENT | {"subject": "S-0001"})[0] == 409
     assert faults(pma.call("PUT", D, DEVICE)) == ["/profile"]
+
+
+@pytest.mark.parametrize(
+    "token", ["Иван Петров", "ivan@mail", "+79161234567", "..", "x" * 3000], ids=lambda one: one[:12]
+)
+@pytest.mark.parametrize(
+    "route",
+    ["GET /v1/subjects/{}", "PUT /v1/subjects/{}/contacts", "GET /v1/devices/{}", "DELETE /v1/endpoints/{}",
+     "POST /v1/alerts/{}/acknowledge", "POST /v1/gateways/{}/revoke"],
+)  # fmt: skip
+def test_r84_r87_what_can_be_no_id_is_neither_looked_up_nor_written_down(
+    pma: InProcess, route: str, token: str
+) -> None:
+    """A key of a table has its limits, and a name has no place in an audit that nobody can change."""
+
+    class Unasked:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    method, path = route.split()
+    with pma.wired(registry=Unasked(), duty_queue=Unasked()):
+        status, document, _ = pma.call(method, path.format(quote(token)), CONTACTS)
+    assert (status, document["code"]) in ((404, "not-found"), (422, "invalid-request"))
+    assert aws_client("dynamodb").scan(TableName="audit")["Items"] == []
 
 
 @pytest.mark.parametrize("path", ["/v1/devices/BP-404/assignments", f"{D}/assignments/a-404/end"])
