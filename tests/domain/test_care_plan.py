@@ -4,13 +4,26 @@ import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.care_plan import CarePlan, PlanVersion, Programme, Rule, parse_plan, parse_programme, plan_for
+from domain.care_plan import (
+    CarePlan,
+    PlanVersion,
+    Programme,
+    Rule,
+    parse_plan,
+    parse_programme,
+    plan_for,
+    plan_of,
+    try_plan,
+)
 from domain.errors import InvalidRequest
+from domain.plan_language import DryRunBody
+from domain.request import read
 from domain.trend import Leaf, Slope
 from tests.builders import NOW, a_care_plan, a_plan_version, a_rule, a_subject
 
@@ -83,6 +96,38 @@ def test_the_contracts_own_example_is_understood() -> None:
     assert rule.clear_for == 1_800_000
     assert [len(one.windows) for one in plan.schedule] == [2]
     assert [tier.after for tier in plan.escalation] == [timedelta(0), timedelta(minutes=5), timedelta(minutes=15)]
+
+
+def test_p3_a_plan_that_is_not_stored_yet_has_no_version() -> None:
+    assert rule_of(parse_plan(THE_CONTRACTS_OWN)).plan_version == ""
+
+
+def test_a_plan_that_was_read_with_exact_numbers_may_be_read_again() -> None:
+    exactly = json.loads(json.dumps(a_care_plan()), parse_int=Decimal, parse_float=Decimal)
+    assert rule_of(parse_plan(exactly)).breached(Decimal(180))
+
+
+def test_f6_a_programme_is_its_own_version_of_every_rule() -> None:
+    programme = a_programme(version=3)
+    assert (programme.id, programme.version, programme.title) == ("hypertension", 3, "Hypertension")
+    assert rule_of(programme.plan).plan_version == "hypertension@3"
+    assert (programme.plan.author, programme.plan.effective_from) == (None, None)
+
+
+def tried(**changes: Any) -> CarePlan:
+    return try_plan(read(DryRunBody, json.dumps({"plan": THE_CONTRACTS_OWN | changes})))
+
+
+def test_f6_a_plan_that_is_tried_is_read_as_one_that_is_put_and_says_that_it_is_tried() -> None:
+    assert rule_of(tried()).plan_version == "tried"
+    with pytest.raises(InvalidRequest) as refused:
+        tried(rules=[a_rule(), a_rule()])
+    assert [fault.field for fault in refused.value.faults] == ["/plan/rules/1/id"]
+
+
+def test_f6_a_plan_by_itself_judges_in_the_subjects_zone_from_the_day_that_it_is_tried_on() -> None:
+    plan = plan_of(tried(), ZoneInfo("Asia/Omsk"), since=NOW)
+    assert ([*plan.by_id], plan.zone.key, plan.since, plan.unreadable) == (["sbp-crisis"], "Asia/Omsk", NOW, None)
 
 
 @pytest.mark.parametrize("of", [str, str.encode], ids=["text", "bytes"])
@@ -417,6 +462,19 @@ def test_a_rule_of_several_kinds_hears_them_all_and_keeps_what_each_looks_back_a
     }
 
 
+@pytest.mark.parametrize("longest", ["critical", "info"])
+def test_what_several_rules_look_back_at_is_kept_for_the_longest(longest: str) -> None:
+    """Whichever of them is judged first."""
+    rules = [
+        a_rule_of("rate_above", id=severity, severity=severity, fresh_for="P1D")
+        | {"when": {"rate_above": {"value": 2, "unit": "kg", "over": "P9D" if severity == longest else "P3D"}}}
+        for severity in ("critical", "info")
+    ]
+    plan = plan_for(a_subject(), [a_plan_version(*rules)], {}, NOW)
+    assert plan is not None
+    assert plan.kept == {("weight", "weight"): timedelta(days=11) // timedelta(milliseconds=1)}
+
+
 @pytest.mark.parametrize(
     "rule",
     [
@@ -459,7 +517,7 @@ def test_a_rule_about_silence_hears_no_reading() -> None:
     plan = plan_for(a_subject(), [a_plan_version(a_rule_of("missing_for"))], {}, NOW)
     assert plan is not None
     assert plan.rules == {}
-    assert [rule.id for rule in plan.missing] == ["sbp-crisis"]
+    assert [(rule.id, rule.fresh_for) for rule in plan.missing] == [("sbp-crisis", 0)]
     assert plan.since == datetime.fromisoformat("2026-11-01T00:00:00+04:00")
 
 
@@ -670,6 +728,7 @@ def test_r45_a_stored_plan_that_does_not_read_is_said_and_not_silence(programmes
     assert plan is not None
     assert plan.unreadable == "7"
     assert [*plan.by_id] == (["template"] if programmes else [])
+    assert (plan.told_first, plan.escalation, plan.schedule) == (("patient", "doctor"), (), ())
 
 
 def test_of_rules_with_one_id_the_first_programmes_counts() -> None:
@@ -680,6 +739,33 @@ def test_of_rules_with_one_id_the_first_programmes_counts() -> None:
     plan = plan_for(a_subject(programmes=("hypertension", "pregnancy")), [], programmes, NOW)
     assert plan is not None
     assert [rule.severity for rule in plan.by_id.values()] == ["critical"]
+
+
+AROUND: dict[str, Any] = {name: THE_CONTRACTS_OWN[name] for name in ("schedule", "quiet_hours", "escalation")}
+
+
+@pytest.mark.parametrize(
+    ("versions", "programmes"),
+    [
+        ([a_plan_version(**AROUND)], {"hypertension": a_programme()}),
+        ([], {"hypertension": a_programme(**AROUND), "cgm": a_programme(a_rule(id="other"), id="cgm")}),
+    ],
+    ids=["the subject's own plan", "the first programme"],
+)
+def test_what_surrounds_the_rules_goes_with_them(versions: list[PlanVersion], programmes: dict[str, Programme]) -> None:
+    """When to measure, when not to be woken, and who is told next."""
+    plan = plan_for(a_subject(programmes=tuple(programmes)), versions, programmes, NOW)
+    assert plan is not None
+    assert [(one.kind, len(one.windows), one.grace) for one in plan.schedule] == [
+        ("blood-pressure", 2, timedelta(hours=1))
+    ]
+    assert plan.quiet_hours is not None
+    assert plan.quiet_hours.length == timedelta(hours=9)
+    assert [(tier.after, tier.to) for tier in plan.escalation] == [
+        (timedelta(0), ("patient", "doctor")),
+        (timedelta(minutes=5), ("duty",)),
+        (timedelta(minutes=15), ("head",)),
+    ]
 
 
 def test_the_most_severe_rule_of_a_kind_is_judged_first() -> None:
