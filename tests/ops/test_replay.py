@@ -16,11 +16,13 @@ from moto import mock_aws
 from adapters.archive import Archive
 from adapters.aws import client as aws_client
 from adapters.catalogue import profiles
+from adapters.forgetting import Enrolled, Holdings, Partition
 from adapters.inbox import arrived
 from adapters.observations import Observations
 from adapters.quarantine import Quarantine
 from adapters.registry import Registry, RegistryReader
 from adapters.sealing import KeyRing
+from domain.enrolment import DataKey
 from domain.identity import Identity, deterministic_id
 from domain.judgement import Kept
 from domain.quarantine import NOBODY, SetAside
@@ -37,6 +39,7 @@ from tests.builders import (
     a_reading,
     a_subject,
     an_arrival,
+    an_assignment,
     an_observation,
 )
 from tests.fakes import FakeArchive, FakeBacklog, FakeStatus
@@ -332,15 +335,21 @@ def scan(table: str) -> list[Any]:
     return list(boto3.client("dynamodb").scan(TableName=table)["Items"])
 
 
-def sealed(keys: KeyRing, arrivals: list[Any]) -> bytes:
-    """The lines that ingest would have sent to Firehose."""
+def the_keys() -> KeyRing:
+    """Of the archive of the stack."""
+    (key,) = [one["KeyArn"] for one in boto3.client("kms").list_keys()["Keys"]]
+    return KeyRing(aws_client("dynamodb"), aws_client("kms"), "registry", key)
+
+
+def sealed(keys: KeyRing, arrivals: list[Any], key: DataKey | None = None) -> bytes:
+    """The lines that ingest would have sent to Firehose, of the person whose key that is."""
     lines: list[bytes] = []
 
     class Firehose:
         def put_record(self, *, Record: dict[str, Any], **_: Any) -> None:  # noqa: N803 - AWS's name
             lines.append(Record["Data"])
 
-    Archive(Firehose(), "archive", keys).put((ORGANISATION, Kept(one)) for one in arrivals)
+    Archive(Firehose(), "archive", keys).put((ORGANISATION, Kept(one, key)) for one in arrivals)
     return b"".join(lines)
 
 
@@ -350,9 +359,7 @@ def archived(stack: None) -> list[Any]:
     arrivals = [*map(arrival_of, range(12)), an_arrival(b"\xff{", id="broken")]
     live = an_ingest("observations", "quarantine")
     live(arrivals, now=NOW, first_inbox=False)
-    (key,) = [one["KeyArn"] for one in boto3.client("kms").list_keys()["Keys"]]
-    keys = KeyRing(aws_client("dynamodb"), aws_client("kms"), "registry", key)
-    s3 = boto3.client("s3")
+    keys, s3 = the_keys(), boto3.client("s3")
     for number in range(4):
         some = [*arrivals[number::4], arrivals[5]]
         lines = sealed(keys, some)
@@ -411,6 +418,41 @@ def test_r101_a_reading_that_came_before_those_days_is_not_held_against_them(
         dynamodb.put_item(TableName="observations", Item=one | {"received_at": {"S": earlier}})
     comparison = ops(capsys, *REBUILD, "--execute", "--rate", "10000")["comparison"]
     assert comparison == {"counts": {"same": 10, "known-before": 2}}
+
+
+@pytest.mark.parametrize(
+    ("restored", "comparison"),
+    [(False, {"counts": {"same": 2}}), (True, {"counts": {"same": 2, "missing": 1}})],
+    ids=["their rows are gone", "their rows came back from a copy"],
+)
+def test_r90_r101_what_was_sealed_for_somebody_who_was_erased_is_counted_and_never_built_again(
+    stack: None, capsys: pytest.CaptureFixture[str], restored: bool, comparison: dict[str, Any]
+) -> None:
+    """Two people in one object of the archive: the one who was erased stays so, the other's readings are whole."""
+    dynamodb, keys = aws_client("dynamodb"), the_keys()
+    registry = Registry(dynamodb, "registry")
+    kept = a_subject(version=2, data_key=keys.new_data_key(ORGANISATION))
+    forgotten = a_subject(id="S-0002", data_key=keys.new_data_key(ORGANISATION))
+    for one in (kept, forgotten):
+        registry.put_subject(one)
+    registry.put_device(a_device(serial="BP-2", assignments=(an_assignment(subject=forgotten.id),)))
+    theirs = an_arrival(a_message(a_reading(), device="BP-2"), thing="BP-2", id="theirs")
+    others = [arrival_of(number) for number in range(2)]
+    an_ingest("observations", "quarantine")([theirs, *others], now=NOW, first_inbox=False)
+    (their_row,) = (row for row in scan("observations") if row["subject"]["S"] == forgotten.id)
+    lines = sealed(keys, others, kept.data_key) + sealed(keys, [theirs], forgotten.data_key)
+    boto3.client("s3").put_object(Bucket=BUCKET, Key="readings/2026-11-22/pma-0", Body=gzip.compress(lines))
+
+    for place in (Partition(dynamodb, "observations"), Holdings(registry), Enrolled(dynamodb, "registry")):
+        assert place.erase(ORGANISATION, forgotten.id, most=100)
+    if restored:
+        boto3.client("dynamodb").put_item(TableName="observations", Item=their_row)
+    for _ in range(2):
+        report = ops(capsys, *REBUILD, "--execute", "--rate", "10000")
+        assert report["done"]["sealed_for_good"] == 1
+        assert report["comparison"] == comparison | ({"missing": [their_row["id"]["S"]]} if restored else {})
+    assert {row["subject"]["S"] for row in scan("again-observations")} == {kept.id}
+    assert scan("again-quarantine") == []
 
 
 def test_r102_a_table_that_somebody_listens_to_is_not_built_into(
