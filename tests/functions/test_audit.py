@@ -114,7 +114,7 @@ def test_a_write_leaves_who_what_when_before_and_after(pma: InProcess) -> None:
     assert began <= datetime.fromisoformat(first["at"]) <= datetime.now(UTC)
     assert (first["before"], done["before"]) == (None, first["after"])
     assert done["after"] not in (None, done["before"])
-    assert verify(wired().audit, "clinic-a", {})["heads"]
+    assert verify(wired().audit, "clinic-a", {}, now=NOW)["heads"]
 
 
 def test_r92_a_write_that_is_broken_off_was_asked_for(pma: InProcess) -> None:
@@ -237,13 +237,13 @@ def test_r92_the_verifier_finds_one_changed_byte(written: InProcess) -> None:
         ExpressionAttributeValues={":other": {"S": "client-b"}},
     )
     with pytest.raises(AuditBroken, match=r"entry 2 of chain .* was changed"):
-        verify(wired().audit, "clinic-a", {})
+        verify(wired().audit, "clinic-a", {}, now=NOW)
 
 
 def test_r92_the_verifier_finds_an_entry_that_was_deleted(written: InProcess) -> None:
     aws_client("dynamodb").delete_item(TableName="audit", Key=encode_item(PLACE))
     with pytest.raises(AuditBroken, match=r"entry 3 of chain .* does not follow entry 1"):
-        verify(wired().audit, "clinic-a", {})
+        verify(wired().audit, "clinic-a", {}, now=NOW)
 
 
 def test_r92_what_was_cut_off_at_the_end_shows_against_what_was_printed_before(
@@ -261,3 +261,14 @@ def test_r92_what_was_cut_off_at_the_end_shows_against_what_was_printed_before(
     with outputs(AuditTable="audit"):
         assert main(["audit", "verify", "clinic-a", "--stack", "pma-test", "--against", str(known)]) == 2
     assert "entry 4" in capsys.readouterr().err
+
+
+def test_r92_what_was_cut_off_at_the_beginning_shows_unless_it_ran_out(written: InProcess) -> None:
+    audit, chain = wired().audit, str(chain_of("clinic-a", S))
+    heads = verify(audit, "clinic-a", {}, now=NOW)["heads"]
+    assert heads[chain]["months"] == {f"{NOW:%Y-%m}": 4}
+    aws_client("dynamodb").delete_item(TableName="audit", Key=encode_item(PLACE | {"sk": f"{1:012d}"}))
+    assert verify(audit, "clinic-a", {}, now=NOW)["heads"], "an old chain may begin anywhere"
+    with pytest.raises(AuditBroken, match=rf"chain {chain} had 4 entries of .*, and has 3"):
+        verify(audit, "clinic-a", heads, now=NOW)
+    verify(audit, "clinic-a", heads, now=NOW + audit.kept_for)
