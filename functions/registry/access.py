@@ -1,6 +1,7 @@
 """Who calls, whether it may, and what it asks: the one door that every route goes through."""
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
@@ -108,14 +109,18 @@ class Door:
 
 
 def _once(app: APIGatewayHttpResolver, go_on: NextMiddleware, organisation: str, key: str) -> Response[Any]:
-    """The answer of a write, or the one that it got before. What was refused is forgotten: it changed nothing."""
+    """The answer of a write, or the one that it got before. What was refused is forgotten: it changed nothing.
+
+    Who was erased meanwhile does not come back in an answer of before (R90): the write is judged anew, as things are.
+    """
     refuse(None if _KEY.fullmatch(key) else Fault("header:idempotency-key", "16 to 128 characters, made at random"))
     request = app.current_event
     asked = (request.http_method, request.path, str(request.headers.get("if-match")), request.body or "")
     one = Repetition(organisation, key, "\0".join(asked).encode())
     before = wired().requests.begin(one, clock())
     if before is not None:
-        return again(before.status, before.body, before.etag)
+        erased = _erased(organisation, app.context["_route_args"], before)
+        return go_on(app) if erased else again(before.status, before.body, before.etag)
     finished = False
     try:
         response = go_on(app)
@@ -126,6 +131,12 @@ def _once(app: APIGatewayHttpResolver, go_on: NextMiddleware, organisation: str,
     finally:
         if not finished:
             wired().requests.forget(one)
+
+
+def _erased(organisation: str, arguments: Mapping[str, str], before: Kept) -> bool:
+    """True when the answer is about somebody who was erased."""
+    subject = arguments.get("subject") or (json.loads(before.body).get("subject") if before.body else None)
+    return subject is not None and wired().erasures.get(organisation, subject) is not None
 
 
 class Routes(APIGatewayHttpRouter):

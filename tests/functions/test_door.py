@@ -115,6 +115,25 @@ def test_a_refused_write_may_be_put_right_under_its_key(pma: InProcess) -> None:
     assert pma.call("PUT", S, EXAMPLES["put_subject"], idempotency_key=KEY)[0] == 201
 
 
+def test_r90_an_answer_of_before_brings_nobody_back_who_was_erased(pma: InProcess) -> None:
+    device, plan = EXAMPLES["put_device"], EXAMPLES["put_care_plan"]
+    asked = [
+        ("PUT", S, EXAMPLES["put_subject"] | {"emergency_text": "Ring 112"}, 409),
+        ("PUT", f"{S}/care-plan", plan, 404),
+        ("PUT", f"{S}/contacts", EXAMPLES["put_contacts"], 404),
+        ("PUT", "/v1/devices/BP-00017", device, 201),
+        ("POST", "/v1/devices/BP-00017/assignments", EXAMPLES["post_assignment"], 422),
+    ]
+    for number, (method, path, body, _) in enumerate(asked):
+        assert pma.call(method, path, body, idempotency_key=f"{KEY}-{number}")[0] in (201, 204)
+    assert pma.call("DELETE", S, idempotency_key=KEY)[1]["state"] == "erasing"
+    wired().erasures.finish("clinic-a", "S-7F3A", NOW)
+    for number, (method, path, body, status) in enumerate(asked):
+        answer = pma.call(method, path, body, idempotency_key=f"{KEY}-{number}")
+        assert (answer[0], "Ring 112" in str(answer[1])) == (status, False), path
+    assert pma.call("DELETE", S, idempotency_key=KEY)[1]["state"] == "erased", "how far it is now"
+
+
 def test_r30_a_write_that_is_being_carried_out_is_not_begun_again(pma: InProcess) -> None:
     with pma.wired(registry=Busy(aws_client("dynamodb"), "registry", pma)):
         assert pma.call("PUT", S, EXAMPLES["put_subject"], idempotency_key=KEY)[0] == 201
