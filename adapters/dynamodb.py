@@ -104,6 +104,18 @@ def batch_get(
     attributes: Sequence[str] = (),
     pause: Callable[[float], None] = time.sleep,
 ) -> dict[tuple[str, str, str], Item]:
+    """What `batch_get_encoded` reads, in plain Python."""
+    found = batch_get_encoded(client, keys, attributes=attributes, pause=pause)
+    return {key: decode_item(item) for key, item in found.items()}
+
+
+def batch_get_encoded(
+    client: Any,
+    keys: Mapping[str, Iterable[tuple[str, str]]],
+    *,
+    attributes: Sequence[str] = (),
+    pause: Callable[[float], None] = time.sleep,
+) -> dict[tuple[str, str, str], AttributeValues]:
     """Read `{table: [(pk, sk), ...]}` consistently, 100 keys a call; those present as `{(table, pk, sk): item}`.
 
     `attributes` are those to read, beside the key; without any, all of an item is read.
@@ -113,7 +125,7 @@ def batch_get(
     wanted = [
         (table, {"pk": {"S": pk}, "sk": {"S": sk}}) for table, pairs in keys.items() for pk, sk in dict.fromkeys(pairs)
     ]
-    found: dict[tuple[str, str, str], Item] = {}
+    found: dict[tuple[str, str, str], AttributeValues] = {}
     only = _projection(attributes)
     for start in range(0, len(wanted), _KEYS_A_READ):
         few: dict[str, list[AttributeValues]] = defaultdict(list)
@@ -125,8 +137,7 @@ def batch_get(
         for wait in _back_off(pause):
             answer = client.batch_get_item(RequestItems=request)
             for table, encoded in answer["Responses"].items():
-                items = map(decode_item, encoded)
-                found.update({(table, item["pk"], item["sk"]): item for item in items})
+                found.update({(table, item["pk"]["S"], item["sk"]["S"]): item for item in encoded})
             request = answer.get("UnprocessedKeys", {})
             if not request:
                 break
@@ -191,9 +202,14 @@ def transact(client: Any, actions: Sequence[Mapping[str, Any]]) -> None:
 
 def query(client: Any, **parameters: Any) -> Iterable[Item]:
     """Every item of a Query, page by page, in plain Python."""
+    return map(decode_item, query_encoded(client, **parameters))
+
+
+def query_encoded(client: Any, **parameters: Any) -> Iterable[AttributeValues]:
+    """Every item of a Query, page by page."""
     while True:
         answer = client.query(**parameters)
-        yield from (decode_item(item) for item in answer["Items"])
+        yield from answer["Items"]
         if "LastEvaluatedKey" not in answer:
             return
         parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

@@ -17,13 +17,25 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeAlias
 
 import orjson
 
 from adapters.cursor import read_cursor, write_cursor
-from adapters.dynamodb import Item, batch_get, batch_put, decode_item, encode, query
+from adapters.dynamodb import (
+    AttributeValues,
+    Item,
+    batch_get,
+    batch_get_encoded,
+    batch_put,
+    decode,
+    decode_item,
+    encode,
+    query,
+    query_encoded,
+)
 from domain.codes import KINDS
 from domain.identity import Identity
 from domain.observation import Known, Marks, Observation, marked
@@ -87,28 +99,28 @@ def to_item(key: Key, one: Observation, *, expires_at: datetime) -> Item:
     return item | {name: value for name, value in optional.items() if value is not None}
 
 
-def to_observation(item: Mapping[str, Any]) -> Observation:
-    """The observation of a row in plain Python (as batch_get, query and decode_item give it)."""
-    slot, record = item.get("slot"), item.get("record")
+def to_observation(row: AttributeValues) -> Observation:
+    """The observation of a row as the table and its stream give it, since that is read for every reading."""
+    slot, record = row.get("slot"), row.get("record")
     return Observation(
-        id=item["id"],
-        organisation=item["organisation"],
-        subject=item["subject"],
-        device=item["device"],
-        thing=item["thing"],
-        kind=item["kind"],
-        values=item["values"],
-        measured_at=datetime.fromisoformat(item["measured_at"]),
-        device_time=datetime.fromisoformat(item["device_time"]),
-        received_at=datetime.fromisoformat(item["received_at"]),
-        origin=item["origin"],
-        device_class=item["class"],
-        slot=None if slot is None else int(slot),
-        flags=tuple(item.get("flags", ())),
-        context=item.get("context", {}),
-        tags=frozenset(item["tags"]),
-        record=None if record is None else int(record),
-        recalls=frozenset(item.get("recalls", ())),
+        id=row["id"]["S"],
+        organisation=row["organisation"]["S"],
+        subject=row["subject"]["S"],
+        device=row["device"]["S"],
+        thing=row["thing"]["S"],
+        kind=row["kind"]["S"],
+        values={name: Decimal(value["N"]) for name, value in row["values"]["M"].items()},
+        measured_at=datetime.fromisoformat(row["measured_at"]["S"]),
+        device_time=datetime.fromisoformat(row["device_time"]["S"]),
+        received_at=datetime.fromisoformat(row["received_at"]["S"]),
+        origin=row["origin"]["S"],
+        device_class=row["class"]["S"],
+        slot=None if slot is None else int(slot["N"]),
+        flags=tuple(decode(row["flags"])) if "flags" in row else (),
+        context=decode(row["context"]) if "context" in row else {},
+        tags=frozenset(decode(row["tags"])),
+        record=None if record is None else int(record["N"]),
+        recalls=frozenset(decode(row["recalls"])) if "recalls" in row else frozenset(),
     )
 
 
@@ -163,10 +175,9 @@ def taken_at(sk: str) -> datetime:
     return datetime.fromisoformat(sk.split("#")[1])
 
 
-def from_record(record: Mapping[str, Any]) -> tuple[Key, Observation]:
-    """The row that a stream record brings, with its key."""
-    item = decode_item(record["dynamodb"]["NewImage"])
-    return (item["pk"], item["sk"]), to_observation(item)
+def from_record(record: Mapping[str, Any]) -> Observation:
+    """The row that a stream record brings."""
+    return to_observation(record["dynamodb"]["NewImage"])
 
 
 @dataclass(frozen=True)
@@ -201,7 +212,7 @@ class Observations:
     def get(self, keys: Iterable[Key]) -> dict[Key, Observation]:
         """`{key: Observation}` of the rows that are present, each with its mark, read consistently."""
         rows = list(keys)
-        found = batch_get(self.client, {self.table: [*rows, *((pk, sk + _MARK) for pk, sk in rows)]})
+        found = batch_get_encoded(self.client, {self.table: [*rows, *((pk, sk + _MARK) for pk, sk in rows)]})
         return {
             (pk, sk): _joined(item, found.get((table, pk, sk + _MARK)))
             for (table, pk, sk), item in found.items()
@@ -295,7 +306,7 @@ class Observations:
                 break
             names = {f":id{number}": {"S": one} for number, one in enumerate(wanted)}
             low, high = (_moment(near - span), _moment(near + span)) if span else ("", _AFTER)
-            rows = query(
+            rows = query_encoded(
                 self.client,
                 TableName=self.table,
                 ConsistentRead=True,
@@ -309,7 +320,7 @@ class Observations:
                 }
                 | names,
             )
-            found |= {row["id"]: _joined(row, mark) for row, mark in _with_marks(rows)}
+            found |= {row["id"]["S"]: _joined(row, mark) for row, mark in _with_marks(rows)}
         return list(found.values())
 
     def recent(
@@ -329,7 +340,7 @@ class Observations:
         """
         pk = f"{organisation}#{subject}"
         before = read_cursor(cursor, _PLACE)
-        found: list[tuple[Item, Item | None]] = []
+        found: list[tuple[AttributeValues, AttributeValues | None]] = []
         for one in [kind] if kind else KINDS:
             low = f"{one}#{_moment(from_at) if from_at else ''}"
             high = f"{one}#{before or (_moment(to_at) if to_at else _AFTER)}"
@@ -337,7 +348,7 @@ class Observations:
                 found += self._newest(pk, low, high, limit + 2)  # one is the cursor's own, one says that more follow
         left = sorted((one for one in found if before is None or _place(one) < before), key=_place, reverse=True)
         return Page(
-            items=[((row["pk"], row["sk"]), _joined(row, mark)) for row, mark in left[:limit]],
+            items=[((row["pk"]["S"], row["sk"]["S"]), _joined(row, mark)) for row, mark in left[:limit]],
             next=write_cursor(_place(left[limit - 1])) if len(left) > limit else None,
         )
 
@@ -358,7 +369,7 @@ class Observations:
         pk = f"{organisation}#{subject}"
         found: list[Observation] = []
         for kind in kinds:
-            rows = query(
+            rows = query_encoded(
                 self.client,
                 TableName=self.table,
                 ConsistentRead=True,
@@ -373,8 +384,10 @@ class Observations:
             found += (_joined(row, mark) for row, mark in islice(_with_marks(rows), most))
         return found
 
-    def _newest(self, pk: str, low: str, high: str, limit: int) -> Iterable[tuple[Item, Item | None]]:
-        found = query(
+    def _newest(
+        self, pk: str, low: str, high: str, limit: int
+    ) -> Iterable[tuple[AttributeValues, AttributeValues | None]]:
+        found = query_encoded(
             self.client,
             TableName=self.table,
             ConsistentRead=True,
@@ -386,21 +399,21 @@ class Observations:
         return islice(_with_marks(found), limit)
 
 
-def _with_marks(items: Iterable[Item]) -> Iterator[tuple[Item, Item | None]]:
+def _with_marks(items: Iterable[AttributeValues]) -> Iterator[tuple[AttributeValues, AttributeValues | None]]:
     """Rows, newest first, each with the mark that stands after it in the table and so came before it."""
-    mark: Item | None = None
+    mark: AttributeValues | None = None
     for item in items:
-        if item["sk"].endswith(_MARK):
+        if item["sk"]["S"].endswith(_MARK):
             mark = item
         else:
-            yield item, mark if mark is not None and mark["sk"] == item["sk"] + _MARK else None
+            yield item, mark if mark is not None and mark["sk"]["S"] == item["sk"]["S"] + _MARK else None
 
 
-def _joined(row: Item, mark: Item | None) -> Observation:
+def _joined(row: AttributeValues, mark: AttributeValues | None) -> Observation:
     one = to_observation(row)
-    return one if mark is None else marked(one, to_marks(mark))
+    return one if mark is None else marked(one, to_marks(decode_item(mark)))
 
 
-def _place(one: tuple[Item, Item | None]) -> str:
+def _place(one: tuple[AttributeValues, AttributeValues | None]) -> str:
     """Where a row stands among the subject's rows of all kinds: its time and id."""
-    return str(one[0]["sk"]).partition("#")[2]
+    return str(one[0]["sk"]["S"]).partition("#")[2]

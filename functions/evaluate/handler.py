@@ -57,7 +57,7 @@ def changes(event: dict[str, Any], now: datetime) -> list[Change]:
 def _read(record: dict[str, Any]) -> Event:
     recalled = newly_recalled(record) if is_mark(record) else None
     if recalled is None:
-        return from_record(record)[1]
+        return from_record(record)
     organisation, _, subject = record["dynamodb"]["Keys"]["pk"]["S"].partition("#")
     return Recalled(organisation, subject, frozenset({recalled}))
 

@@ -213,7 +213,7 @@ def test_a_stream_record_brings_the_row(client: Any, table: Observations) -> Non
     (image,) = client.scan(TableName=TABLE)["Items"]
     record = {"eventName": "INSERT", "dynamodb": {"Keys": {"sk": image["sk"]}, "NewImage": image}}
     assert is_new_reading(record)
-    assert from_record(record) == (row_key(FULL[0]), FULL[1])
+    assert from_record(record) == FULL[1]
 
 
 @pytest.mark.parametrize(
