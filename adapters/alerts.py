@@ -24,8 +24,17 @@ from adapters.care_plans import to_versions
 from adapters.consent import to_consent
 from adapters.cursor import read_cursor, write_cursor
 from adapters.decisions import Decisions
-from adapters.dynamodb import Item, batch_get, decode_item, encode_item, query, transact
-from adapters.registry import plan_key, subject_key, to_subject
+from adapters.dynamodb import (
+    AttributeValues,
+    Item,
+    batch_get,
+    batch_get_encoded,
+    decode_item,
+    encode_item,
+    query,
+    transact,
+)
+from adapters.registry import plan_key, subject_key, to_attended
 from domain.alert import Acknowledged, Alert, Monitored, State, dump, load
 from domain.decisions import Judged
 from domain.enrolment import ConsentTold
@@ -35,6 +44,8 @@ from domain.plan_language import RANK
 Key: TypeAlias = tuple[str, str]
 Who: TypeAlias = tuple[str, str]
 """`(organisation, subject)`."""
+
+_Row: TypeAlias = AttributeValues | None
 
 _ALERT = "alert#"
 _OUTBOX = "outbox#"
@@ -176,26 +187,22 @@ class Episodes:
 
     def read(self, subjects: Iterable[Who]) -> dict[Who, Monitored]:
         """What is known of each of `subjects`, read consistently. One that nobody enrolled has `subject` None."""
-        wanted = list(dict.fromkeys(subjects))
-        found = batch_get(
+        keys = {who: (state_key(*who), subject_key(*who), plan_key(*who)) for who in subjects}
+        found = batch_get_encoded(
             self.client,
             {
-                self.table: [state_key(*who) for who in wanted],
-                self.registry: [key(*who) for who in wanted for key in (subject_key, plan_key)],
+                self.table: [state for state, _, _ in keys.values()],
+                self.registry: [key for _, *of_subject in keys.values() for key in of_subject],
             },
         )
-        return {who: self._monitored(who, found) for who in wanted}
-
-    def _monitored(self, who: Who, found: Mapping[tuple[str, str, str], Item]) -> Monitored:
-        subject = found.get((self.registry, *subject_key(*who)))
-        plan = found.get((self.registry, *plan_key(*who)))
-        state = found.get((self.table, *state_key(*who)))
-        return Monitored(
-            subject=None if subject is None else to_subject(subject),
-            plans=to_versions(plan) if plan else (),
-            state=load(state["state"]) if state else State(),
-            version=int(state["version"]) if state else 0,
-        )
+        return {
+            who: _monitored(
+                found.get((self.registry, *subject)),
+                found.get((self.registry, *plan)),
+                found.get((self.table, *state)),
+            )
+            for who, (state, subject, plan) in keys.items()
+        }
 
     def write(
         self,
@@ -238,6 +245,17 @@ class Episodes:
     def keep(self, who: Who, judged: Sequence[Judged]) -> None:
         """Keep decisions that changed no state. Raises LostRace when another writer is at the same ones."""
         self.decisions.keep(*who, judged)
+
+
+def _monitored(
+    subject: AttributeValues | None, plan: AttributeValues | None, state: AttributeValues | None
+) -> Monitored:
+    return Monitored(
+        subject=None if subject is None else to_attended(subject),
+        plans=() if plan is None else to_versions(decode_item(plan)),
+        state=State() if state is None else load(state["state"]["S"]),
+        version=0 if state is None else int(state["version"]["N"]),
+    )
 
 
 def _notice(alert: Alert, now: datetime, received_at: datetime) -> Item:

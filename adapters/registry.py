@@ -28,9 +28,20 @@ from typing import Any, TypeAlias
 
 from adapters.consent import consent_put
 from adapters.cursor import read_cursor, write_cursor
-from adapters.dynamodb import Item, batch_get, decode_item, encode, encode_item, query, transact
+from adapters.dynamodb import AttributeValues, Item, batch_get, decode_item, encode, encode_item, query, transact
 from adapters.sealing import data_key_key
-from domain.enrolment import Assignment, Consent, ConsentTold, DataKey, Device, Endpoint, Holding, Organisation, Subject
+from domain.enrolment import (
+    Assignment,
+    Attended,
+    Consent,
+    ConsentTold,
+    DataKey,
+    Device,
+    Endpoint,
+    Holding,
+    Organisation,
+    Subject,
+)
 from domain.reading import Clock, Status
 from domain.recall import Recall
 from domain.request import TOKEN
@@ -115,6 +126,18 @@ def to_subject(item: Item) -> Subject:
         version=int(item["version"]),
         data_key=None if item.get("data_key") is None else DataKey(item["data_key"]["id"], item["data_key"]["wrapped"]),
         told_to=date.fromisoformat(item["told_to"]) if "told_to" in item else None,
+    )
+
+
+def to_attended(row: AttributeValues) -> Attended:
+    """The same, as far as it decides how readings are judged, of a row as the table gives it."""
+    given = row.get("consent", {}).get("M")
+    return Attended(
+        programmes=tuple(name["S"] for name in row["programmes"]["L"]),
+        time_zone=row["time_zone"]["S"],
+        consent=None
+        if given is None
+        else Consent(datetime.fromisoformat(given["given_at"]["S"]), _time(given.get("withdrawn_at", {}).get("S"))),
     )
 
 

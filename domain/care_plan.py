@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from domain import units
 from domain.codes import KINDS
-from domain.enrolment import Subject
+from domain.enrolment import Attended, Subject
 from domain.errors import InvalidRequest
 from domain.plan_faults import faults, per_window
 from domain.plan_language import (
@@ -196,7 +196,10 @@ def parse_programme(data: str | bytes) -> Programme:
 
 
 def plan_for(
-    subject: Subject, versions: Sequence[PlanVersion], programmes: Mapping[str, Programme], at: datetime
+    subject: Subject | Attended,
+    versions: Sequence[PlanVersion],
+    programmes: Mapping[str, Programme],
+    at: datetime,
 ) -> Plan | None:
     """What judges a reading measured at `at`: the newest version then in force, else the programmes' templates.
 

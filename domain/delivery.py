@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Literal, TypeAlias
 
-from domain.enrolment import Endpoint, Subject
+from domain.enrolment import Attended, Endpoint, Subject
 from domain.identity import deterministic_id
 
 Content = Literal["alerts", "observations"]
@@ -153,7 +153,7 @@ def follows(endpoint: Endpoint, programmes: Iterable[str]) -> bool:
     return not {"*", *programmes}.isdisjoint(endpoint.programmes)
 
 
-def may_leave(subject: Subject | None) -> bool:
+def may_leave(subject: Subject | Attended | None) -> bool:
     """True when the subject's consent is in force now; an erased subject is None (P5)."""
     return subject is not None and subject.consent is not None and subject.consent.withdrawn_at is None
 

@@ -6,7 +6,7 @@ These are the facts that a MIS writes over the API and every stage reads. They h
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from domain.errors import AssignmentOverlap, Fault, InvalidRequest, NotFound
 from domain.observation import DeviceClass
@@ -66,6 +66,14 @@ class Subject:
     version: int
     data_key: DataKey | None = None
     told_to: date | None = field(default=None, compare=False)
+
+
+class Attended(NamedTuple):
+    """What of a subject decides whether and how its readings are judged."""
+
+    programmes: tuple[str, ...]
+    time_zone: str
+    consent: Consent | None
 
 
 @dataclass(frozen=True, slots=True)

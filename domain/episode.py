@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
 from domain.care_plan import PlanVersion
-from domain.enrolment import Subject
+from domain.enrolment import Attended
 from domain.observation import Observation
 from domain.plan_language import Severity
 from domain.trend import Place, Point
@@ -277,11 +277,10 @@ class Decision(NamedTuple):
     why: Why | None
 
 
-@dataclass(frozen=True, slots=True)
-class Monitored:
+class Monitored(NamedTuple):
     """What is known of one subject when its readings are evaluated. `version` is of the stored state, 0 if none."""
 
-    subject: Subject | None
+    subject: Attended | None
     plans: tuple[PlanVersion, ...]
     state: State
     version: int

@@ -7,7 +7,7 @@ from typing import Any
 
 from domain.alert import Alert
 from domain.care_plan import PlanVersion
-from domain.enrolment import Assignment, Consent, Device, Endpoint, Organisation, Subject
+from domain.enrolment import Assignment, Attended, Consent, Device, Endpoint, Organisation, Subject
 from domain.identity import deterministic_id
 from domain.notification import Notice
 from domain.observation import Observation
@@ -61,6 +61,10 @@ def a_subject(**changes: Any) -> Subject:
         "told_to": date(2026, 11, 15),
     }
     return Subject(**facts | changes)
+
+
+def attended(subject: Subject) -> Attended:
+    return Attended(subject.programmes, subject.time_zone, subject.consent)
 
 
 def an_assignment(**changes: Any) -> Assignment:

@@ -487,7 +487,7 @@ class FakeEpisodes:
         here = self.read([who])[who]
         if here.version != after:
             raise LostRace("another write came first")
-        self.known[who] = replace(here, state=load(dump(state)), version=after + 1)
+        self.known[who] = here._replace(state=load(dump(state)), version=after + 1)
         self.alerts |= {alert.id: alert for alert in alerts}
         self.notices += [alert for alert in alerts if alert.told]
         self.keep(who, judged)

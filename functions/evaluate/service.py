@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
@@ -138,7 +138,7 @@ def _judge(
             episodes.write(who, state, alerts, kept, after=version, now=now, received_at=arrived)
             counted += ["alerts"] * len({alert.id for alert in alerts})
             counted += ["notices"] * sum(bool(alert.told) for alert in alerts)
-            monitored = replace(monitored, state=state, version=version + 1)
+            monitored = monitored._replace(state=state, version=version + 1)
             version, alerts, kept = version + 1, [], []
         elif kept:
             episodes.keep(who, kept)

@@ -27,7 +27,7 @@ from adapters.registry import from_subject
 from domain.alert import Alert, Decision, Episode, Monitored, State
 from domain.decisions import judged
 from domain.errors import InvalidRequest, LostRace
-from tests.builders import NOW, ORGANISATION, SUBJECT, a_plan_version, a_subject, an_alert, an_observation
+from tests.builders import NOW, ORGANISATION, SUBJECT, a_plan_version, a_subject, an_alert, an_observation, attended
 from tests.fakes import FakeEpisodes
 from tests.in_process import REGION, make_tables
 
@@ -51,7 +51,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.fixture(params=["adapter", "fake"])
 def episodes(request: pytest.FixtureRequest) -> Any:
     if request.param == "fake":
-        return FakeEpisodes({WHO: Monitored(a_subject(), (a_plan_version(),), State(), 0)})
+        return FakeEpisodes({WHO: Monitored(attended(a_subject()), (a_plan_version(),), State(), 0)})
     dynamodb = request.getfixturevalue("dynamodb")
     return Episodes(dynamodb, "alerts", "registry", Decisions(dynamodb, "decisions"))
 
@@ -67,7 +67,7 @@ def write(episodes: Any, *alerts: Alert, state: State = STATE, after: int = 0) -
 def test_all_of_a_batchs_subjects_are_known_by_one_read(episodes: Any) -> None:
     known = episodes.read([WHO, ANOTHER, WHO])
     assert known == {
-        WHO: Monitored(a_subject(), (a_plan_version(),), State(), 0),
+        WHO: Monitored(attended(a_subject()), (a_plan_version(),), State(), 0),
         ANOTHER: Monitored(None, (), State(), 0),
     }
 

@@ -48,6 +48,7 @@ from tests.builders import (
     a_rule,
     a_subject,
     an_observation,
+    attended,
 )
 from tests.fakes import FakeEpisodes
 from tests.in_process import REGION, Context, environment, make_tables
@@ -59,7 +60,7 @@ HIGH = a_rule(id="high", severity="warning", when={"at_or_above": {"value": 135,
 
 
 def monitored(subject: Subject | None = None, *plans: PlanVersion) -> Monitored:
-    return Monitored(subject or a_subject(), plans or (a_plan_version(),), State(), 0)
+    return Monitored(attended(subject or a_subject()), plans or (a_plan_version(),), State(), 0)
 
 
 def a_pressure(systolic: int, minute: float = 0, subject: str = SUBJECT, **changes: Any) -> Observation:
@@ -130,7 +131,7 @@ def test_a_repeated_batch_changes_nothing() -> None:
     ids=["none given", "R91 withdrawn", "given later", "no programme and no plan"],
 )
 def test_what_may_not_be_judged_is_not(subject: Subject, why: str) -> None:
-    episodes = FakeEpisodes({WHO: Monitored(subject, (), State(), 0)})
+    episodes = FakeEpisodes({WHO: Monitored(attended(subject), (), State(), 0)})
     outcome = run(episodes, inserted(a_pressure(250)))
     assert (episodes.writes, outcome.counts[why]) == ([], 1)
 
@@ -148,7 +149,7 @@ def test_r46_each_reading_is_judged_by_the_plan_of_its_time() -> None:
 
 
 def test_a_subject_without_a_plan_is_judged_by_its_programme() -> None:
-    episodes = FakeEpisodes({WHO: Monitored(a_subject(), (), State(), 0)})
+    episodes = FakeEpisodes({WHO: Monitored(attended(a_subject()), (), State(), 0)})
     run(episodes, inserted(a_pressure(190)))
     assert [one.plan_version for one in episodes.notices] == ["hypertension@1"]
 
@@ -245,7 +246,7 @@ def with_an_alert(**changes: Any) -> FakeEpisodes:
     episodes = FakeEpisodes({WHO: monitored()})
     run(episodes, inserted(a_pressure(190)))
     known = episodes.known[WHO]
-    episodes.known[WHO] = Monitored(**{name: getattr(known, name) for name in Monitored.__slots__} | changes)
+    episodes.known[WHO] = known._replace(**changes)
     return episodes
 
 

@@ -31,6 +31,7 @@ from tests.builders import (
     a_subject,
     an_arrival,
     an_organisation,
+    attended,
 )
 from tests.fakes import FakeEpisodes, FakeNotifier, FakeOpener, FakeOutbox
 from tests.functions.test_export import ALERTS, OBSERVATIONS, a_change, an_alert_change
@@ -47,7 +48,7 @@ class Withdrawal(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.ingest, self.export = Ingest(), Export()
-        self.episodes = FakeEpisodes({WHO: Monitored(a_subject(), (a_plan_version(),), State(), 0)})
+        self.episodes = FakeEpisodes({WHO: Monitored(attended(a_subject()), (a_plan_version(),), State(), 0)})
         self.minute = 0
         self.decide(Consent(NOW - timedelta(days=9)))
 
@@ -56,7 +57,7 @@ class Withdrawal(RuleBasedStateMachine):
         self.subject: Subject = subject
         self.ingest.registry.enrolled = [subject]
         self.export.registry.enrolled = [subject]
-        self.episodes.known[WHO] = replace(self.episodes.known[WHO], subject=subject)
+        self.episodes.known[WHO] = self.episodes.known[WHO]._replace(subject=attended(subject))
 
     @property
     def in_force(self) -> bool:
