@@ -13,9 +13,10 @@ what is wrong with something other than the patient in domain/technical.py. Here
 """
 
 from bisect import bisect, bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
@@ -60,8 +61,9 @@ from domain.observation import Observation
 from domain.persistence import persisted
 from domain.plan_language import RANK
 from domain.state_json import dump, load
+from domain.tally import Tally, mark_of
 from domain.technical import NO_DATA, check_battery, check_device, check_plan, hear, is_gone, miss
-from domain.trend import Place, Point, holds
+from domain.trend import MOST_POINTS, Node, Place, Point, holds
 from domain.turn import PLAN_UNREADABLE as CARE_PLAN
 from domain.turn import Turn
 
@@ -73,7 +75,6 @@ __all__ = [
 ]  # fmt: skip
 
 _NO_PLAN = Plan({}, {}, ZoneInfo("UTC"), ALWAYS_TOLD)
-_KEPT_POINTS = 512
 _MOMENT, _MOMENT_AND_ID = itemgetter(0), itemgetter(0, 1)
 _COUNTED = 16
 _SINCE = 4
@@ -117,7 +118,7 @@ class _Step(Turn):
                 self.withdraw(lambda _, __: True)
                 if self.episodes:
                     self.episodes = self.changed = {}
-                self.series, self.snoozes = self.series and {}, self.snoozes and {}
+                self.series, self.tallies, self.snoozes = self.series and {}, self.tallies and {}, self.snoozes and {}
                 return
             case BatteryTold():
                 check_battery(self, event)
@@ -147,17 +148,26 @@ class _Step(Turn):
         useless: Why | None = None
         if observation.flags or observation.tags:
             useless = no_evidence(observation)
-        known = self.series
-        if useless is None and self.plan.kept:
-            self._remember(observation, at)
+        points, sums = self.series, self.tallies
+        if useless is None:
+            if self.plan.kept:
+                self._remember(observation, at)
+            if self.plan.tallied:
+                self._count(observation, at)
+        news = self.series is not points or self.tallies is not sums
         for rule in rules:
-            held = self._held(rule, observation, at, news=self.series is not known)
-            if held is None:  # null is no zero, and a rule for another value is another rule (C23)
+            value = observation.values.get(rule.value)
+            if rule.condition is None:
+                if value is None:  # null is no zero, and a rule for another value is another rule (C23)
+                    continue
+                held: bool | None = rule.breached(value)
+            elif (value is None or rule.kind != observation.kind) and not _asks(rule, observation):
                 continue
+            else:
+                held = self._held(rule, rule.condition, at, news=news)
             before = self.episodes.get(rule.id, IDLE)
-            breached, recovered = held
-            if useless is None and (breached or before is not IDLE):
-                verdict = medical | (BREACH if breached else RECOVERY if recovered else 0)
+            if useless is None and (held or before is not IDLE):
+                verdict = medical | (BREACH if held else RECOVERY if _recovered(rule, value, held=held) else 0)
                 after, why = self._move(rule, before, (at, observation.id, verdict), observation)
                 self.keep(rule.id, before, after)
                 decide(Decision(observation.id, rule.id, rule.plan_version, before.stage, after.stage, why))
@@ -166,27 +176,25 @@ class _Step(Turn):
                 why = useless or "within-limits"
                 decide(Decision(observation.id, rule.id, rule.plan_version, stage, stage, why))
 
-    def _held(self, rule: Rule, observation: Observation, at: int, *, news: bool) -> tuple[bool, bool] | None:
-        """Whether the rule is breached, and whether it has recovered; None if the reading says nothing of it.
+    def _held(self, rule: Rule, condition: Node, at: int, *, news: bool) -> bool | None:
+        """Whether the rule's condition is met; None if that cannot be told.
 
-        `news`: it was not known before, and may show what held when something newer was measured (R6).
+        `news`: what was measured was not known, and may show what held when something newer was measured (R6).
         """
-        if rule.condition is None:
-            value = observation.values.get(rule.value)
-            return None if value is None else (rule.breached(value), rule.recovered(value))
-        if all(observation.values.get(value) is None for kind, value in rule.places if kind == observation.kind):
-            return None
-        held = holds(rule.condition, self.series, at, self.plan.zone)
-        if news and held is not True and any(self._held_since(rule, at)):
-            return True, False
-        return held is True, held is False
+        held = holds(condition, self.series, self.tallies, at, self.plan.zone)
+        return True if news and not held and self._held_since(rule, condition, at) else held
 
-    def _held_since(self, rule: Rule, at: int) -> Iterator[bool]:
-        assert rule.condition is not None  # noqa: S101 - callers have looked
-        series = [self.series.get(place, ()) for place in rule.places]
-        newer = {point[0] for points in series for point in points[bisect(points, at, key=_MOMENT) :]}
-        for moment_ in sorted(newer):
-            yield holds(rule.condition, self.series, moment_, self.plan.zone) is True
+    def _held_since(self, rule: Rule, condition: Node, at: int) -> bool:
+        newer: set[int] | None = None
+        for place in rule.places:
+            points, tally = self.series.get(place), self.tallies.get(place)
+            if points is not None and points[-1][0] > at:
+                newer = (newer or set()).union(point[0] for point in points[bisect(points, at, key=_MOMENT) :])
+            if tally is not None and tally.days[-1].newest > at:
+                newer = (newer or set()) | tally.after(at)
+        return newer is not None and any(
+            holds(condition, self.series, self.tallies, moment_, self.plan.zone) for moment_ in sorted(newer)
+        )
 
     def _remember(self, observation: Observation, at: int) -> None:
         """Put the reading's values among the points that rules look back at, once each, and forget what none needs."""
@@ -201,12 +209,29 @@ class _Step(Turn):
                 continue
             points = (*known[:where], point, *known[where:])
             oldest = (points[-1][0] - self.plan.kept[place],)
-            kept = points[bisect_left(points, oldest, key=_MOMENT_AND_ID) :][-_KEPT_POINTS:]
+            kept = points[bisect_left(points, oldest, key=_MOMENT_AND_ID) :][-MOST_POINTS:]
             if kept != known:
                 changed[place] = kept
         if changed:
             needed = {place: points for place, points in self.series.items() if place in self.plan.kept}
             self.series = needed | changed
+
+    def _count(self, observation: Observation, at: int) -> None:
+        """Add the reading's values to the sums that rules about a mean ask, once each."""
+        changed: dict[Place, Tally] = {}
+        tallied, zone, mark = self.plan.tallied, self.plan.zone, ""
+        for place, period in tallied.items():
+            kind, name = place
+            value = observation.values.get(name) if kind == observation.kind else None
+            if value is None:
+                continue
+            mark = mark or mark_of(observation.id)
+            known = self.tallies.get(place) or Tally(zone.key)
+            counted = known.add(at, mark, value, zone, period)
+            if counted is not known:
+                changed[place] = counted
+        if changed:
+            self.tallies = {place: tally for place, tally in self.tallies.items() if place in tallied} | changed
 
     def expire(self) -> None:
         """What was to be measured again and was not in time is taken for true; unasked, it lapses."""
@@ -253,6 +278,11 @@ class _Step(Turn):
         }
         if series != self.series:
             self.series = series
+        if self.tallies:
+            marks = [mark_of(name) for name in observations]
+            tallies = {place: left for place, one in self.tallies.items() if (left := one.without(marks)).days}
+            if tallies != self.tallies:
+                self.tallies = tallies
         for name, before in list(self.episodes.items()):
             entries = tuple(entry for entry in before.entries if entry[1] not in observations)
             if entries != before.entries:
@@ -403,6 +433,16 @@ def _grows(rule: Rule, episode: Episode, key: Key) -> bool:
     if not episode.medical:
         return key[0] > (episode.proven or 0)
     return key > episode.last and RANK[rule.severity] > RANK[episode.severity]
+
+
+def _asks(rule: Rule, observation: Observation) -> bool:
+    """True when the reading says something of one of the values that the rule is about."""
+    return any(kind == observation.kind and observation.values.get(name) is not None for kind, name in rule.places)
+
+
+def _recovered(rule: Rule, value: Decimal | None, *, held: bool | None) -> bool:
+    """A condition recovers when it is known not to be met any more."""
+    return held is False if value is None or rule.condition is not None else rule.recovered(value)
 
 
 def _is_held(rule: Rule, episode: Episode) -> bool:

@@ -156,9 +156,9 @@ class PlanVersion:
 class Plan:
     """What judges a subject's readings at one time. `rules` of a kind stand most severe first.
 
-    `kept` says how far back (milliseconds) each series has to be known, `missing` are the rules about what does not
-    arrive. `unreadable` is the version of the subject's own plan that does not read, so that templates judge in its
-    place.
+    `kept` says how far back (milliseconds) the points of each series have to be known and `tallied` its sums, `missing`
+    are the rules about what does not arrive. `unreadable` is the version of the subject's own plan that does not read,
+    so that templates judge in its place.
     """
 
     rules: Mapping[str, tuple[Rule, ...]]
@@ -169,6 +169,7 @@ class Plan:
     quiet_hours: Hours | None = None
     schedule: tuple[Measurement, ...] = ()
     kept: Mapping[Place, int] = field(default_factory=dict)
+    tallied: Mapping[Place, int] = field(default_factory=dict)
     missing: tuple[Rule, ...] = ()
     since: datetime | None = None
     unreadable: str | None = None
@@ -244,13 +245,15 @@ def _gather(
             rules.setdefault(rule.id, rule)
     by_kind: dict[str, list[Rule]] = {}
     kept: dict[Place, int] = {}
+    tallied: dict[Place, int] = {}
     ranked = sorted(rules.values(), key=lambda one: -RANK[one.severity])
     for rule in ranked:
         kinds = {kind for kind, _ in rule.places} or {rule.kind}
         for kind in kinds if rule.missing_for is None else ():
             by_kind.setdefault(kind, []).append(rule)
         for leaf in leaves(rule.condition) if rule.condition else ():
-            kept[leaf.place] = max(kept.get(leaf.place, 0), leaf.test.over + leaf.fresh_for + rule.fresh_for)
+            known = tallied if isinstance(leaf.test, Mean) else kept
+            known[leaf.place] = max(known.get(leaf.place, 0), leaf.test.over + leaf.fresh_for + rule.fresh_for)
     first = plans[0] if plans else CarePlan((), (), None, ())
     at_once = (role for tier in first.escalation if not tier.after for role in tier.to)
     return Plan(
@@ -262,6 +265,7 @@ def _gather(
         quiet_hours=first.quiet_hours,
         schedule=first.schedule,
         kept=kept,
+        tallied=tallied,
         missing=tuple(rule for rule in ranked if rule.missing_for is not None),
         since=since,
         unreadable=unreadable,
@@ -346,7 +350,7 @@ def _node(when: When, kind: str | None, value: str | None) -> Node:
     return Leaf(place, _test(when, form, KINDS[place[0]].values[place[1]].unit), milliseconds(FRESH_FOR[place[0]]))
 
 
-def _test(when: When, form: str, unit: str) -> Form:
+def _test(when: When, form: str, unit: str) -> Form | Mean:
     given: Any = getattr(when, form)
     if form in DIRECTION:
         return Level(_breach(when, form, unit))

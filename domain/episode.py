@@ -20,6 +20,7 @@ from domain.care_plan import PlanVersion
 from domain.enrolment import Attended
 from domain.observation import Observation
 from domain.plan_language import Severity
+from domain.tally import Tally
 from domain.trend import Place, Point
 
 Stage = Literal["idle", "confirming", "active", "clearing"]
@@ -62,7 +63,7 @@ ARTEFACTS = frozenset(
 )
 """Flags of a reading that is no evidence either way: it neither alerts nor clears."""
 
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 
 BREACH, RECOVERY, MEDICAL = 1, 2, 4
 
@@ -172,11 +173,13 @@ class Snoozed:
 class State:
     """All episodes of one subject, by rule id; a rule that stands idle with nothing to remember is absent.
 
-    `series` are the points that rules about a run of values look back at, oldest first. `snoozes` are by family.
+    `series` are the points that rules about a run of values look back at, oldest first, `tallies` the sums of those
+    about a mean. `snoozes` are by family.
     """
 
     episodes: Mapping[str, Episode] = field(default_factory=dict)
     series: Mapping[Place, tuple[Point, ...]] = field(default_factory=dict)
+    tallies: Mapping[Place, Tally] = field(default_factory=dict)
     snoozes: Mapping[str, Snoozed] = field(default_factory=dict)
 
 

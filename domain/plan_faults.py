@@ -13,7 +13,7 @@ from domain.plan_language import (
     DIRECTION,
     Average,
     Bound,
-    Deviation,
+    Forecast,
     Measurement,
     OverTime,
     RuleBody,
@@ -21,13 +21,20 @@ from domain.plan_language import (
     When,
     milliseconds,
 )
+from domain.tally import MOST_COUNTED
+from domain.trend import MOST_POINTS
 
 _DAY = timedelta(days=1)
-_MOST_OVER = dict.fromkeys(("cgm", "fetal-heart-rate"), timedelta(hours=8))
-"""What measures by itself does so up to once a minute, and the engine remembers 512 readings."""
-
+_HOUR = timedelta(hours=1)
 _SHORTEST_WINDOW = timedelta(minutes=15)
 _PER = {"/s": 1_000, "/min": 60_000, "/h": 3_600_000, "/d": 86_400_000}
+_A_DAY = {
+    "blood-pressure": 16, "glucose": 16, "weight": 8, "temperature": 48, "heart-rate-variability": 288,
+    "heart-rate": 1440, "cgm": 1440, "fetal-heart-rate": 1440, "oxygen-saturation": 1440, "steps": 1440,
+}  # fmt: skip
+"""How many readings of a kind a window is to have room for: four times what is prescribed, and one a minute of what
+measures by itself."""
+
 _NO_TIME_TO_ASK = Decimal("3.0")  # mmol/L: level 2 hypoglycaemia of the international consensus
 
 
@@ -119,11 +126,8 @@ def _condition_faults(when: When, kind: str | None, value: str | None, at: str, 
     if value not in known:
         yield Fault(f"{at}/value", f"one of {', '.join(known)}")
         return
-    given = getattr(when, form)
-    most = _MOST_OVER.get(kind)
-    if most is not None and isinstance(given, Deviation | OverTime) and given.over > most:
-        yield Fault(f"{pointer}/{form}/over", f"at most eight hours of {kind}: of longer, a summary tells")
-    yield from _form_faults(given, form, f"{pointer}/{form}", known[value])
+    yield from _form_faults(getattr(when, form), form, f"{pointer}/{form}", known[value])
+    yield from _window_faults(getattr(when, form), kind, f"{pointer}/{form}")
 
 
 def _form_faults(given: Any, form: str, pointer: str, measured: ValueType) -> Iterator[Fault]:
@@ -154,6 +158,21 @@ def _form_faults(given: Any, form: str, pointer: str, measured: ValueType) -> It
             yield from _bound_faults([(f"{pointer}/value", given.value)], given.unit, measured)
             if isinstance(given, Average) and given.drop_first_day and given.over < 2 * _DAY:
                 yield Fault(f"{pointer}/over", "at least two days: without the first there is nothing left of one")
+
+
+def _window_faults(given: Any, kind: str, pointer: str) -> Iterator[Fault]:
+    """A window that is longer than what is remembered would be cut short without a word."""
+    name = "within" if isinstance(given, Forecast) else "over"
+    over = getattr(given, name, None)
+    most = MOST_COUNTED if isinstance(given, Average) else MOST_POINTS
+    longest = most * _DAY / _A_DAY[kind]
+    if over is not None and over > longest:
+        longest_told = f"{longest // _HOUR} hours" if longest < 2 * _DAY else f"{longest.days} days"
+        yield Fault(
+            f"{pointer}/{name}",
+            f"at most {longest_told}: a rule looks back at {most} readings, and of {kind} there may be {_A_DAY[kind]} "
+            "a day",
+        )
 
 
 def _change_faults(change: Decimal, pointer: str, measured: ValueType) -> Iterator[Fault]:

@@ -56,7 +56,7 @@ def _put(changes: Iterable[datetime]) -> Iterator[tuple[datetime, None]]:
 
 def memory(plan: Plan) -> timedelta:
     """How long before a reading another may lie that still matters to how it is judged, if no alert is open."""
-    longest = max(plan.kept.values(), default=0)
+    longest = max((*plan.kept.values(), *plan.tallied.values()), default=0)
     for rule in (rule for rules in plan.rules.values() for rule in rules):
         windows = [rule.fresh_for, rule.clear_for]
         windows += [rule.confirm.within] if rule.confirm else []

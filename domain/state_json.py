@@ -4,11 +4,14 @@ import json
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from domain.episode import IDLE, Acknowledged, Alert, Episode, Snoozed, State
+from domain.tally import Day, Tally, mark_of, summed, tally_of
 from domain.trend import Place, Point
 
-STATE_FORMAT = 1
+STATE_FORMAT = 2
+"""Format 1 had points in place of sums."""
 
 
 def dump(state: State) -> str:
@@ -23,6 +26,11 @@ def dump(state: State) -> str:
             "/".join(place): [(at, name, str(value)) for at, name, value in points]
             for place, points in state.series.items()
         }
+    if state.tallies:
+        stored["tallies"] = {
+            "/".join(place): [tally.zone, *(_packed(day) for day in tally.days)]
+            for place, tally in state.tallies.items()
+        }
     if state.snoozes:
         stored["snoozes"] = {
             family: [one.until, one.severity, one.actor, one.reason] for family, one in state.snoozes.items()
@@ -33,11 +41,15 @@ def dump(state: State) -> str:
 def load(text: str) -> State:
     """The state that `dump` wrote. Raises ValueError for a format that this engine does not know."""
     stored = json.loads(text)
-    if stored["v"] != STATE_FORMAT:
-        raise ValueError(f"state of format {stored['v']}: this engine reads {STATE_FORMAT}")
+    if stored["v"] not in (1, STATE_FORMAT):
+        raise ValueError(f"state of format {stored['v']}: this engine reads 1 and {STATE_FORMAT}")
+    series = {_place(name): _points(points) for name, points in stored.get("series", {}).items()}
     return State(
         {rule: _episode(facts) for rule, facts in stored["episodes"].items()},
-        {_place(name): _points(points) for name, points in stored.get("series", {}).items()},
+        series,
+        {_place(name): _tally(*packed) for name, packed in stored.get("tallies", {}).items()}
+        if stored["v"] > 1
+        else {place: _summed(points) for place, points in series.items()},
         {family: Snoozed(*facts) for family, facts in stored.get("snoozes", {}).items()},
     )
 
@@ -49,6 +61,22 @@ def _place(name: str) -> Place:
 
 def _points(stored: list[list[Any]]) -> tuple[Point, ...]:
     return tuple((at, name, Decimal(value)) for at, name, value in stored)
+
+
+def _packed(day: Day) -> tuple[int, int, int, str, str]:
+    return day.start, day.newest - day.start, day.number, str(day.total), day.readings
+
+
+def _tally(zone: str, *packed: list[Any]) -> Tally:
+    days = (
+        Day(start, start + after, count, Decimal(total), readings) for start, after, count, total, readings in packed
+    )
+    return summed(zone, days)
+
+
+def _summed(points: tuple[Point, ...]) -> Tally:
+    """What a state of format 1 knew of a series, by the days of no zone in particular."""
+    return tally_of(((at, mark_of(name), value) for at, name, value in points), ZoneInfo("UTC"))
 
 
 def _facts(episode: Episode) -> dict[str, Any]:

@@ -15,11 +15,16 @@ from statistics import median
 from typing import Protocol, TypeAlias
 from zoneinfo import ZoneInfo
 
+from domain.tally import Tally
+
 Point: TypeAlias = tuple[int, str, Decimal]
 """`(measured at, in milliseconds since 1970; observation id; canonical value)`."""
 
 Place: TypeAlias = tuple[str, str]
 """`(kind, value)`, which names one series of a subject."""
+
+MOST_POINTS = 512
+"""… of one value are remembered. A window that could hold more is refused (domain/plan_faults.py)."""
 
 LEAST_FOR_A_SLOPE = 3
 LEAST_FOR_A_MEAN = 3
@@ -87,18 +92,25 @@ class Rise:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """The mean of the window is at or above `bound`: of 3 readings, or of 12 when its first local day is left out."""
+    """The mean of the window is at or above `bound`: of 3 readings, or of 12 when its first local day is left out.
+
+    It asks sums and not points, and comes to what `averaged` does: a rule and a summary cannot disagree (R50).
+    """
 
     bound: Decimal
     over: int
     drop_first_day: bool = False
 
-    def holds(self, points: Sequence[Point], zone: ZoneInfo) -> bool | None:
-        values = averaged(within(points, self.over), zone, drop_first_day=self.drop_first_day)
-        least = LEAST_WITHOUT_THE_FIRST_DAY if self.drop_first_day else LEAST_FOR_A_MEAN
-        if len(values) < least:
+    def holds(self, tally: Tally, at: int, fresh_for: int) -> bool | None:
+        """… at the moment `at`, by what had been measured until then, if the newest of it was fresh."""
+        if tally.days and tally.days[-1].newest > at:
+            tally = tally.until(at)
+        if not tally.days or at - (newest := tally.days[-1].newest) > fresh_for:
             return None
-        return sum(values, Decimal()) >= self.bound * len(values)
+        count, total = tally.since(newest - self.over, drop_first_day=self.drop_first_day)
+        if count < (LEAST_WITHOUT_THE_FIRST_DAY if self.drop_first_day else LEAST_FOR_A_MEAN):
+            return None
+        return total >= self.bound * count
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +153,7 @@ class Leaf:
     """A test of one series. `fresh_for`: a newest point that is older (milliseconds) says nothing of now."""
 
     place: Place
-    test: Form
+    test: Form | Mean
     fresh_for: int
 
 
@@ -155,17 +167,22 @@ class Branch:
 
 Node: TypeAlias = Leaf | Branch
 Series: TypeAlias = Mapping[Place, Sequence[Point]]
+Tallies: TypeAlias = Mapping[Place, Tally]
+
+_NONE_COUNTED = Tally("")
 
 
-def holds(node: Node, series: Series, at: int, zone: ZoneInfo) -> bool | None:
+def holds(node: Node, series: Series, tallies: Tallies, at: int, zone: ZoneInfo) -> bool | None:
     """What is so at the moment `at`, by what had been measured until then."""
     if isinstance(node, Leaf):
+        if isinstance(node.test, Mean):
+            return node.test.holds(tallies.get(node.place, _NONE_COUNTED), at, node.fresh_for)
         known = series.get(node.place, ())
         points = known[: bisect_right(known, at, key=_MOMENT)]
         if not points or at - points[-1][0] > node.fresh_for:
             return None
         return node.test.holds(points, zone)
-    found = [holds(part, series, at, zone) for part in node.parts]
+    found = [holds(part, series, tallies, at, zone) for part in node.parts]
     if node.of == "not":
         return None if found[0] is None else not found[0]
     decisive = node.of == "any"

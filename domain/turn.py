@@ -21,6 +21,7 @@ from domain.episode import (
 )
 from domain.identity import deterministic_id
 from domain.plan_language import RANK
+from domain.tally import Tally
 from domain.trend import Place, Point
 
 PLAN_UNREADABLE = "plan.unreadable"
@@ -33,11 +34,15 @@ _FORGOTTEN = 30 * 24 * 3600 * 1000
 class Turn:
     """`episodes` are those of before until one changes; `alerts` holds one new version of each."""
 
-    __slots__ = ("alerts", "changed", "decisions", "episodes", "event", "now", "plan", "series", "silenced", "snoozes")
+    __slots__ = (
+        "alerts", "changed", "decisions", "episodes", "event", "now",
+        "plan", "series", "silenced", "snoozes", "tallies",
+    )  # fmt: skip
 
     def __init__(self, state: State, event: Event, plan: Plan, now: int) -> None:
         self.episodes = state.episodes
         self.series: Mapping[Place, tuple[Point, ...]] = state.series
+        self.tallies: Mapping[Place, Tally] = state.tallies
         self.snoozes: Mapping[str, Snoozed] = state.snoozes
         self.changed: dict[str, Episode] | None = None
         self.event = event
@@ -48,9 +53,15 @@ class Turn:
         self.silenced: dict[str, Why] = {}
 
     def outcome(self, before: State) -> tuple[State, list[Decision], list[Alert]]:
-        if self.changed is None and self.series is before.series and self.snoozes is before.snoozes:
+        if (
+            self.changed is None
+            and self.tallies is before.tallies
+            and self.series is before.series
+            and self.snoozes is before.snoozes
+        ):
             return before, self.decisions, []
-        return State(self._tidied(), self.series, self.snoozes), self.decisions, list(self.alerts.values())
+        state = State(self._tidied(), self.series, self.tallies, self.snoozes)
+        return state, self.decisions, list(self.alerts.values())
 
     def _tidied(self) -> Mapping[str, Episode]:
         """The episodes without what is idle and has been for long: rules come and go with versions of the plan."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.alert import CARE_PLAN, TRANSITIONS, Decision, State, Tick, dump, load, step
+from domain.alert import CARE_PLAN, TRANSITIONS, Decision, Recalled, State, Tick, dump, load, step
 from domain.care_plan import Plan
 from domain.observation import Observation
 from tests.builders import NOW, ORGANISATION, SUBJECT, a_rule, an_observation
@@ -709,6 +709,35 @@ def test_r6_a_slope_sees_a_late_reading_where_it_belongs() -> None:
     assert life.read(reading(20, 110, received_at=at(41))).told == [("raised", "falling", "warning")]
 
 
+MEAN = a_rule(
+    id="mean", severity="warning", when={"average_at_or_above": {"value": 135, "unit": "mm[Hg]", "over": "PT40M"}}
+)  # fmt: skip
+
+
+def test_f10_r6_a_mean_counts_each_reading_once_wherever_it_belongs() -> None:
+    life = Life(a_plan(MEAN)).read(reading(0, 134)).read(reading(20, 134))
+    state = life.state
+    assert life.read(reading(20, 134)).state is state
+    assert life.read(reading(25, None)).state is state
+    assert life.read(pulse(26, 150)).state is state
+    assert life.read(reading(10, 138, received_at=at(27))).told == [("raised", "mean", "warning")]
+    assert [tally.number for tally in life.state.tallies.values()] == [3]
+
+
+def test_p8_a_recalled_reading_is_in_no_mean() -> None:
+    readings = [reading(minute, systolic) for minute, systolic in ((0, 130), (10, 130), (20, 160))]
+    life = Life(a_plan(MEAN)).read(readings[0]).read(readings[1])
+    state = life.state
+    assert life.happen(Recalled(ORGANISATION, SUBJECT, frozenset({"another"})), 15).state is state
+    life.read(readings[2])
+    assert life.told == [("raised", "mean", "warning")]
+    life.happen(Recalled(ORGANISATION, SUBJECT, frozenset({readings[2].id})), 21)
+    assert life.outcomes() == [("mean", "resolved", "withdrawn")]
+    assert [tally.total for tally in life.state.tallies.values()] == [Decimal(260)]
+    life.happen(Recalled(ORGANISATION, SUBJECT, frozenset(one.id for one in readings)), 22)
+    assert life.state.tallies == {}
+
+
 def test_one_reading_twice_is_one_point() -> None:
     life = Life(a_plan(FALLING)).read(reading(0, 150)).read(reading(20, 110))
     state = life.state
@@ -833,7 +862,7 @@ def test_every_stage_can_be_left_and_reached() -> None:
     assert {before for before, _ in TRANSITIONS} == {*TRANSITIONS.values()}
 
 
-@pytest.mark.parametrize("text", ['{"v":2,"episodes":{}}', '{"v":0,"episodes":{}}'], ids=["newer", "older"])
+@pytest.mark.parametrize("text", ['{"v":3,"episodes":{}}', '{"v":0,"episodes":{}}'], ids=["newer", "older"])
 def test_a_state_of_another_format_is_not_guessed_at(text: str) -> None:
     with pytest.raises(ValueError, match="this engine reads 1"):
         load(text)

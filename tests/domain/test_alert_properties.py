@@ -41,6 +41,9 @@ HOLD = {"readings": 2, "within": "PT10M"}
 FALLING = a_rule(
     id="falling", severity="warning", when={"rate_below": {"value": -20, "unit": "mm[Hg]", "over": "PT20M"}}
 )  # fmt: skip
+MEAN = a_rule(
+    id="mean", severity="warning", when={"average_at_or_above": {"value": 135, "unit": "mm[Hg]", "over": "PT40M"}}
+)  # fmt: skip
 SILENT = {"id": "silent", "kind": "blood-pressure", "severity": "warning", "when": {"missing_for": "PT20M"}}
 REPEAT = {"every": "PT15M", "at_most": 3}
 
@@ -56,6 +59,7 @@ PLANS = {
         LOW,
         quiet_hours={"from": "13:20", "to": "13:40"},
     ),
+    "averaged": a_plan(MEAN, CRISIS | {"confirm": ASK}, LOW),
     "watched": a_plan(FALLING, CRISIS | {"confirm": ASK}, LOW, SILENT),
 }
 
@@ -180,7 +184,12 @@ def test_every_reading_has_a_decision_that_says_why_nobody_was_told(plan: str, r
 
 def standing(state: State) -> tuple[Any, ...]:
     """All of a state but what idle rules remember: they may forget what is over for so long that it is stale."""
-    return {name: one for name, one in state.episodes.items() if one.stage != "idle"}, state.series, state.snoozes
+    return (
+        {name: one for name, one in state.episodes.items() if one.stage != "idle"},
+        state.series,
+        state.tallies,
+        state.snoozes,
+    )
 
 
 class Watched(RuleBasedStateMachine):

@@ -401,6 +401,8 @@ def test_every_fault_is_listed_at_once() -> None:
     }
 
 
+BOUND_135 = {"value": 135, "unit": "mm[Hg]"}
+CGM, MMOL = {"kind": "cgm", "value": "glucose"}, {"value": 8, "unit": "mmol/L"}
 KG = {"kind": "weight", "value": "weight"}
 HEAVY = KG | {"above": {"value": 90, "unit": "kg"}}
 FAST = {"kind": "heart-rate", "value": "rate", "above": {"value": 100, "unit": "/min"}}
@@ -492,6 +494,9 @@ def test_what_several_rules_look_back_at_is_kept_for_the_longest(longest: str) -
         a_rule(when={"below": BOUND}, clear={"at_or_above": BOUND}),
         a_rule_of("change_above", when={"change_above": {"value": 0.5, "unit": "kg", "over": "P3D"}}),
         a_rule_of("deviates", when={"deviates": {"mad": 0.5, "over": "P14D"}}),
+        a_rule_of("deviates", when={"deviates": {"mad": 3, "over": "P64D"}}),
+        a_rule_of("average_at_or_above", when={"average_at_or_above": {**BOUND_135, "over": "P128D"}}),
+        a_rule(severity="warning", **CGM, when={"rate_above": {**MMOL, "over": "PT8H"}}),
         a_rule(
             kind="glucose",
             value="glucose",
@@ -506,7 +511,8 @@ def test_what_several_rules_look_back_at_is_kept_for_the_longest(longest: str) -
     ids=[
         *("the whole range up", "the whole range down", "two days without the first", "a mean at the limit"),
         *("the lowest plausible", "recovery on the bound", "recovery on the lower bound", "half a kilogram"),
-        *("half a deviation", "high glucose measured again", "low pressure measured again"),
+        *("half a deviation", "the longest baseline", "the longest mean", "the longest slope of a sensor"),
+        *("high glucose measured again", "low pressure measured again"),
     ],
 )
 def test_what_is_only_just_possible_is_the_doctors_to_ask(rule: dict[str, Any]) -> None:
@@ -589,25 +595,21 @@ def test_a_rate_is_over_its_window_or_per_time(unit: str, value: float, rises_by
             "no reading can reach it",
         ),
         (
-            a_rule_of(
-                "average_at_or_above",
-                kind="cgm",
-                value="glucose",
-                when={"average_at_or_above": {"value": 10, "unit": "mmol/L", "over": "PT9H"}},
-            ),
+            a_rule_of("average_at_or_above", when={"average_at_or_above": {**BOUND_135, "over": "P129D"}}),
             "average_at_or_above/over",
-            "at most eight hours of cgm",
+            "at most 128 days: a rule looks back at 2048 readings, and of blood-pressure there may be 16 a day",
         ),
         (
-            a_rule_of(
-                "deviates",
-                kind="fetal-heart-rate",
-                value="rate",
-                when={"deviates": {"mad": 3, "over": "P1D"}},
-            ),
-            "deviates/over",
-            "a summary tells",
+            a_rule(severity="warning", **CGM, when={"average_at_or_above": {**MMOL, "over": "PT35H"}}),
+            "average_at_or_above/over",
+            "at most 34 hours",
         ),
+        (
+            a_rule(severity="warning", **CGM, when={"forecast_above": {**MMOL, "within": "PT9H"}}),
+            "forecast_above/within",
+            "at most 8 hours",
+        ),
+        (a_rule_of("deviates", when={"deviates": {"mad": 3, "over": "P65D"}}), "deviates/over", "at most 64 days"),
         (a_rule_of("any_of", when={"any_of": [FAST, KG | {"missing_for": "P1D"}]}), "any_of/1", "by itself"),
         (a_rule_of("any_of", when={"any_of": [FAST | {"kind": "mood"}]}), "any_of/0/kind", "one of"),
         (a_rule_of("not", when={"not": FAST | {"value": "mood"}}), "not/value", "one of"),

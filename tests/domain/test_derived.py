@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from domain.derived import FORMS, PREGNANCY, USUAL, Bands, Derived, Period, derive, ending, until_now
 from domain.observation import Observation
+from domain.tally import mark_of, tally_of
 from domain.trend import Mean, OffBaseline, Point
 from tests.builders import an_observation
 
@@ -292,7 +293,8 @@ def test_f10_any_order_of_arrival_gives_what_is_worked_out_from_scratch(
 )
 def test_r50_a_rule_about_the_mean_and_the_summary_never_disagree(all_: list[Observation]) -> None:
     points = points_of(all_, "systolic")
-    rule = Mean(Decimal(135), 7 * 24 * 3600 * 1000, drop_first_day=True).holds(points, SAMARA)
+    tally = tally_of(((at, mark_of(name), value) for at, name, value in points), SAMARA)
+    rule = Mean(Decimal(135), 7 * 24 * 3600 * 1000, drop_first_day=True).holds(tally, points[-1][0], 0)
     shown = derive("mean-pressure", all_, until_now("mean-pressure", local(23), newest_of(all_), SAMARA), SAMARA)
     assert shown is not None
     assert rule == (shown.values["systolic"] >= 135 if shown.values else None)

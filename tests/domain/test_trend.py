@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.tally import Tally, mark_of, tally_of
 from domain.trend import (
     Branch,
     Form,
@@ -32,6 +33,9 @@ ZONE = ZoneInfo("Europe/Samara")
 START = round(datetime(2026, 11, 22, 4, tzinfo=UTC).timestamp() * 1000)  # eight in the morning there
 
 
+PULSE, PRESSURE = ("heart-rate", "rate"), ("blood-pressure", "systolic")
+
+
 def series(*values: float | None, every: int = 5 * MINUTE) -> list[Point]:
     """Values measured `every` so often; None is a measurement that was left out."""
     return [
@@ -39,6 +43,42 @@ def series(*values: float | None, every: int = 5 * MINUTE) -> list[Point]:
         for number, value in enumerate(values)
         if value is not None
     ]
+
+
+def tallied(points: Sequence[Point], zone: ZoneInfo = ZONE) -> Tally:
+    return tally_of(((at, mark_of(name), value) for at, name, value in points), zone)
+
+
+MEANS: dict[str, tuple[Mean, list[Point], bool | None]] = {
+    "two readings are no mean": (Mean(Decimal(135), DAY), series(150, 150), None),
+    "a mean on the bound": (Mean(Decimal(135), DAY), series(130, 135, 140), True),
+    "a mean below": (Mean(Decimal(135), DAY), series(130, 135, 139), False),
+    "what lies before the window does not count": (
+        Mean(Decimal(135), DAY), series(180, 180, 134, 134, 134, 134, 134, every=DAY // 4), False,
+    ),
+    "the first day is left out": (
+        Mean(Decimal(135), 7 * DAY, drop_first_day=True), series(180, 180, *[134] * 12, every=DAY // 2), False,
+    ),
+    "without the first day eleven are too few": (
+        Mean(Decimal(135), 7 * DAY, drop_first_day=True), series(180, 180, *[136] * 11, every=DAY // 2), None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("mean", "points", "expected"), MEANS.values(), ids=MEANS)
+def test_f10_a_mean_of_a_window(mean: Mean, points: list[Point], expected: bool | None) -> None:
+    assert mean.holds(tallied(points), points[-1][0], 0) is expected
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"), [(-1, None), (0, True), (10, True), (10.1, None)], ids=["before", "at", "fresh", "stale"]
+)
+def test_a_mean_speaks_for_its_time_only(minutes: float, expected: bool | None) -> None:
+    points = series(150, 150, 150)
+    at = points[-1][0] + round(minutes * MINUTE)
+    mean = Leaf(PRESSURE, Mean(Decimal(135), DAY), 10 * MINUTE)
+    assert holds(mean, {}, {PRESSURE: tallied(points)}, at, ZONE) is expected
+    assert holds(mean, {}, {}, at, ZONE) is None
 
 
 CASES: dict[str, tuple[Form, list[Point], bool | None]] = {
@@ -59,19 +99,6 @@ CASES: dict[str, tuple[Form, list[Point], bool | None]] = {
     "more than two": (Rise(Decimal(2), 3 * DAY), series(81, 80, 81, 82.1, every=DAY), True),
     "more than two, in four days": (Rise(Decimal(2), 3 * DAY), series(80, 81, 81, 81, 82.1, every=DAY), False),
     "a fall is no rise": (Rise(Decimal(2), 3 * DAY), series(82.1, 80, every=DAY), False),
-    "two readings are no mean": (Mean(Decimal(135), DAY), series(150, 150), None),
-    "a mean on the bound": (Mean(Decimal(135), DAY), series(130, 135, 140), True),
-    "a mean below": (Mean(Decimal(135), DAY), series(130, 135, 139), False),
-    "the first day is left out": (
-        Mean(Decimal(135), 7 * DAY, drop_first_day=True),
-        series(180, 180, *[134] * 12, every=DAY // 2),
-        False,
-    ),
-    "without the first day eleven are too few": (
-        Mean(Decimal(135), 7 * DAY, drop_first_day=True),
-        series(180, 180, *[136] * 11, every=DAY // 2),
-        None,
-    ),
     "six readings are no baseline": (OffBaseline(Decimal(3), 28 * DAY), series(*[80] * 6, 90, every=DAY), None),
     "off a baseline that spreads": (
         OffBaseline(Decimal(3), 28 * DAY),
@@ -116,9 +143,6 @@ def test_a_slope_is_that_of_least_squares(measured: list[tuple[int, Decimal]], b
         assert Slope(bound, 10**7, rising=False).holds(points, ZONE) is (change < bound)
 
 
-PULSE, PRESSURE = ("heart-rate", "rate"), ("blood-pressure", "systolic")
-
-
 def leaf(place: Place, bound: int, fresh_for: int = 10 * MINUTE) -> Leaf:
     return Leaf(place, Level(lambda value: value >= bound), fresh_for)
 
@@ -143,23 +167,23 @@ def test_c23_what_is_not_known_decides_nothing(
     of: str, pulse: float | None, pressure: float | None, expected: bool | None
 ) -> None:
     known = {PULSE: series(pulse), PRESSURE: series(pressure)}
-    assert holds(Branch(of, (FAST, HIGH)), known, START, ZONE) is expected
+    assert holds(Branch(of, (FAST, HIGH)), known, {}, START, ZONE) is expected
 
 
 @pytest.mark.parametrize(("pulse", "expected"), [(101, False), (99, True), (None, None)])
 def test_not_turns_what_is_known(pulse: float | None, expected: bool | None) -> None:
-    assert holds(Branch("not", (FAST,)), {PULSE: series(pulse)}, START, ZONE) is expected
+    assert holds(Branch("not", (FAST,)), {PULSE: series(pulse)}, {}, START, ZONE) is expected
 
 
 @pytest.mark.parametrize(
     ("minutes", "expected"), [(-1, None), (0, True), (10, True), (10.1, None)], ids=["before", "at", "fresh", "stale"]
 )
 def test_a_value_speaks_for_its_time_only(minutes: float, expected: bool | None) -> None:
-    assert holds(FAST, {PULSE: series(101)}, START + round(minutes * MINUTE), ZONE) is expected
+    assert holds(FAST, {PULSE: series(101)}, {}, START + round(minutes * MINUTE), ZONE) is expected
 
 
 def test_what_was_measured_later_is_not_looked_at() -> None:
-    assert holds(FAST, {PULSE: series(101, 80)}, START + MINUTE, ZONE) is True
+    assert holds(FAST, {PULSE: series(101, 80)}, {}, START + MINUTE, ZONE) is True
 
 
 def test_all_tests_of_a_condition() -> None:
@@ -172,6 +196,7 @@ def test_the_first_day_is_the_subjects() -> None:
     start = round(datetime(2026, 11, 21, 18, 30, tzinfo=UTC).timestamp() * 1000)
     points = [(start, "first", Decimal(200))]
     points += [(start + (2 + number) * 60 * MINUTE, f"o-{number}", Decimal(136)) for number in range(12)]
-    assert Mean(Decimal(136), DAY, drop_first_day=True).holds(points, ZONE) is True
-    assert Mean(Decimal(136), DAY, drop_first_day=True).holds(points, ZoneInfo("UTC")) is None
+    mean, newest = Mean(Decimal(136), DAY, drop_first_day=True), points[-1][0]
+    assert mean.holds(tallied(points), newest, 0) is True
+    assert mean.holds(tallied(points, ZoneInfo("UTC")), newest, 0) is None
     assert timedelta(milliseconds=points[1][0] - start) == timedelta(hours=2)
