@@ -1,7 +1,7 @@
 """Care plans: what is understood, what is refused and why, and which plan judges when."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from domain.care_plan import (
     CarePlan,
     PlanVersion,
     Programme,
+    Repetition,
     Rule,
     parse_plan,
     parse_programme,
@@ -24,7 +25,7 @@ from domain.care_plan import (
 from domain.errors import InvalidRequest
 from domain.plan_language import DryRunBody
 from domain.request import read
-from domain.trend import Leaf, Slope
+from domain.trend import Form, Leaf, Mean, OffBaseline, Projection, Rise, Slope, holds
 from tests.builders import NOW, a_care_plan, a_plan_version, a_rule, a_subject
 
 BOUND = {"value": 180, "unit": "mm[Hg]"}
@@ -95,6 +96,8 @@ def test_the_contracts_own_example_is_understood() -> None:
     assert (rule.confirm.readings, rule.confirm.within, rule.confirm.ask_again) == (2, 600_000, True)
     assert rule.clear_for == 1_800_000
     assert [len(one.windows) for one in plan.schedule] == [2]
+    assert plan.quiet_hours is not None
+    assert (plan.quiet_hours.from_, plan.quiet_hours.to) == (time(22), time(7))
     assert [tier.after for tier in plan.escalation] == [timedelta(0), timedelta(minutes=5), timedelta(minutes=15)]
 
 
@@ -133,6 +136,12 @@ def test_f6_a_plan_by_itself_judges_in_the_subjects_zone_from_the_day_that_it_is
 @pytest.mark.parametrize("of", [str, str.encode], ids=["text", "bytes"])
 def test_a_plan_may_come_as_json(of: Any) -> None:
     assert rule_of(parse_plan(of(json.dumps(a_care_plan())))).id == "sbp-crisis"
+
+
+def test_a_fault_of_a_programme_is_named_as_it_stands_in_the_file() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        a_programme(a_rule(), a_rule())
+    assert [fault.field for fault in refused.value.faults] == ["/rules/1/id"]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +204,12 @@ def test_what_a_rule_leaves_out_has_a_default() -> None:
     rule = rule_of(parse_plan(a_care_plan()))
     assert rule.family == "blood-pressure/systolic/high"
     assert rule.fresh_for == 6 * 3600 * 1000
-    assert (rule.clear_for, rule.persist, rule.confirm, rule.active) == (0, None, None, None)
+    assert (rule.clear_for, rule.persist, rule.confirm, rule.active, rule.repeat) == (0, None, None, None, None)
+
+
+def test_c6_c7_how_often_an_alert_is_told_again_is_the_rules() -> None:
+    rule = rule_of(parse_plan(a_care_plan(a_rule(repeat={"every": "PT15M", "at_most": 4}))))
+    assert rule.repeat == Repetition(every=900_000, at_most=4)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +229,14 @@ def test_c14_persistence(persist: dict[str, Any], milliseconds: int | None, read
 
 @pytest.mark.parametrize(
     ("period", "seconds"),
-    [("PT6H", 21_600), ("P1D", 86_400), ("P2W", 1_209_600), ("P1DT2H3M4S", 93_784), ("PT90M", 5400)],
+    [
+        ("PT6H", 21_600),
+        ("P1D", 86_400),
+        ("P2W", 1_209_600),
+        ("P1DT2H3M4S", 93_784),
+        ("PT90M", 5400),
+        ("P400D", 34_560_000),
+    ],
 )
 def test_periods_are_of_iso_8601(period: str, seconds: int) -> None:
     assert rule_of(parse_plan(a_care_plan(a_rule(fresh_for=period)))).fresh_for == seconds * 1000
@@ -242,6 +263,34 @@ def test_periods_are_of_iso_8601(period: str, seconds: int) -> None:
 )
 def test_what_is_no_period_is_refused(period: object) -> None:
     assert list(faults(a_care_plan(a_rule(fresh_for=period)))) == ["/rules/0/fresh_for"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "says"),
+    [
+        ({"when": {"above": {"value": "180", "unit": "mm[Hg]"}}}, "when/above/value", "a number"),
+        (
+            {"fresh_for": "soon"},
+            "fresh_for",
+            "a period of ISO 8601 in weeks, days, hours, minutes or seconds, as in PT10M",
+        ),
+        ({"fresh_for": "P401D"}, "fresh_for", "a period of at most 400 days: observations are kept no longer"),
+        ({"fresh_for": "PT0S"}, "fresh_for", "a period longer than nothing"),
+        ({"active": {"from": "6:00", "to": "08:00"}}, "active/from", "a local time as in 06:00"),
+        ({"id": "Crisis"}, "id", "1 to 64 lower-case letters, digits or hyphens"),
+        ({"when": {"outside": {"unit": "mm[Hg]"}}}, "when/outside", "low or high is needed"),
+        ({"when": {"outside": {"low": 90, "high": 90, "unit": "mm[Hg]"}}}, "when/outside", "low is below high"),
+        ({"persist": {"for": "PT1M", "of": 3}}, "persist", "of goes with readings"),
+        ({"persist": {"readings": 3, "of": 2}}, "persist", "readings is at most of"),
+    ],
+    ids=[
+        *("a number in quotes", "no period", "longer than is kept", "no time at all", "one digit of an hour"),
+        *("capitals", "no limit", "no room between", "of what", "more than there are"),
+    ],
+)
+def test_r84_what_is_written_wrongly_is_told_whole(changes: dict[str, Any], field: str, says: str) -> None:
+    """The sentence is all that the doctor's system has to show."""
+    assert faults(a_care_plan(a_rule(**changes))) == {f"/rules/0/{field}": says}
 
 
 @pytest.mark.parametrize(
@@ -448,6 +497,63 @@ def test_every_form_of_the_contract_is_run(form: str) -> None:
 def test_a_family_is_kind_value_and_direction_or_the_rule_itself(form: str, family: str, kind: str, value: str) -> None:
     rule = rule_of(parse_plan(a_care_plan(a_rule_of(form))))
     assert (rule.family, rule.kind, rule.value) == (family, kind, value)
+
+
+DAY = 24 * 3600 * 1000
+
+
+@pytest.mark.parametrize(
+    ("form", "test"),
+    [
+        ("rate_above", Slope(Decimal(2), 3 * DAY, rising=True)),
+        ("rate_below", Slope(Decimal(-3), 3 * DAY, rising=False)),
+        ("change_above", Rise(Decimal(2), 3 * DAY)),
+        ("average_at_or_above", Mean(Decimal(135), 7 * DAY, drop_first_day=True)),
+        ("deviates", OffBaseline(Decimal(3), 14 * DAY)),
+        ("forecast_above", Projection(Decimal(90), 7 * DAY, rising=True)),
+        ("forecast_below", Projection(Decimal(60), 7 * DAY, rising=False)),
+    ],
+)
+def test_a_trend_asks_what_its_author_wrote(form: str, test: Form) -> None:
+    """A kilogram a day over three days is three."""
+    rule = rule_of(parse_plan(a_care_plan(a_rule_of(form))))
+    place = ("blood-pressure", "systolic") if form == "average_at_or_above" else ("weight", "weight")
+    fresh_for = DAY // 4 if form == "average_at_or_above" else DAY
+    assert rule.condition == Leaf(place, test, fresh_for)
+    assert (rule.places, rule.fresh_for) == (frozenset({place}), fresh_for)
+
+
+@pytest.mark.parametrize(
+    ("form", "holding"),
+    [("all_of", {(91, 100)}), ("any_of", {(91, 100), (91, 101), (90, 101)}), ("not", {(90, 100), (90, 101)})],
+)
+def test_a_rule_of_several_parts_holds_as_they_do_together(form: str, holding: set[tuple[int, int]]) -> None:
+    """`all_of`: heavy, and the heart not fast; `not`: not heavy. Heavy is above 90 kg, fast above 100 a minute."""
+    condition = rule_of(parse_plan(a_care_plan(a_rule_of(form)))).condition
+    assert condition is not None
+    found = {
+        (kg, rate)
+        for kg in (90, 91)
+        for rate in (100, 101)
+        if holds(
+            condition,
+            {("weight", "weight"): [(0, "w", Decimal(kg))], ("heart-rate", "rate"): [(0, "h", Decimal(rate))]},
+            {},
+            0,
+            ZoneInfo("UTC"),
+        )
+    }
+    assert found == holding
+
+
+@pytest.mark.parametrize(
+    ("said", "fresh_for"), [({}, timedelta(hours=2)), ({"fresh_for": "PT30M"}, timedelta(minutes=30))]
+)
+def test_a_rule_of_several_kinds_is_fresh_as_long_as_the_shortest_of_them(
+    said: dict[str, Any], fresh_for: timedelta
+) -> None:
+    rule = rule_of(parse_plan(a_care_plan(a_rule_of("any_of", **said))))
+    assert timedelta(milliseconds=rule.fresh_for) == fresh_for
 
 
 def test_a_rule_of_several_kinds_hears_them_all_and_keeps_what_each_looks_back_at() -> None:
@@ -671,12 +777,23 @@ def test_what_cannot_wait_is_not_measured_again_first(
         ({"from": "08:00", "to": "20:00"}, "2026-11-23T20:00", False),
         ({"from": "08:00", "to": "20:00", "days": ["tue"]}, "2026-11-23T09:00", False),
         ({"from": "22:00", "to": "06:00"}, "2026-11-23T23:00", True),
+        ({"from": "22:00", "to": "06:00"}, "2026-11-23T22:00", True),
         ({"from": "22:00", "to": "06:00"}, "2026-11-23T12:00", False),
         ({"from": "22:00", "to": "06:00", "days": ["mon"]}, "2026-11-24T05:59", True),
         ({"from": "22:00", "to": "06:00", "days": ["mon"]}, "2026-11-23T05:59", False),
         ({"from": "22:00", "to": "06:00", "days": ["mon"]}, "2026-11-24T22:00", False),
     ],
-    ids=["begin", "end", "another day", "night", "noon", "the morning after", "the morning before", "the next night"],
+    ids=[
+        "begin",
+        "end",
+        "another day",
+        "night",
+        "its first minute",
+        "noon",
+        "the morning after",
+        "the morning before",
+        "the next night",
+    ],
 )
 def test_active_hours_are_those_of_the_day_they_begin_on(active: dict[str, Any], moment: str, covered: bool) -> None:
     hours = rule_of(parse_plan(a_care_plan(a_rule(active=active)))).active
@@ -701,6 +818,7 @@ LATE: dict[str, Any] = {"effective_from": "2026-12-10T00:00:00+04:00"}
         (["hypertension"], [a_plan_version(), a_plan_version(version=2, **EARLY)], {"sbp-crisis": "2"}),
         (["hypertension"], [a_plan_version(), a_plan_version(version=2, **LATE)], {"sbp-crisis": "1"}),
         (["hypertension"], [a_plan_version(**LATE)], {"template": "hypertension@1"}),
+        (["hypertension"], [a_plan_version(effective_from=NOW.isoformat())], {"sbp-crisis": "1"}),
     ],
     ids=[
         "no programme",
@@ -712,6 +830,7 @@ LATE: dict[str, Any] = {"effective_from": "2026-12-10T00:00:00+04:00"}
         "the newest in force",
         "R46 not before it is in force",
         "R46 until it is in force",
+        "R46 from the moment it says",
     ],
 )
 def test_p3_which_plan_judges(
@@ -720,7 +839,7 @@ def test_p3_which_plan_judges(
     plan = plan_for(a_subject(programmes=tuple(programmes)), versions, PROGRAMMES, NOW)
     found = None if plan is None else {rule.id: rule.plan_version for rule in plan.by_id.values()}
     assert found == expected
-    assert plan is None or plan.unreadable is None
+    assert plan is None or (plan.unreadable, plan.zone) == (None, ZoneInfo(a_subject().time_zone))
 
 
 @pytest.mark.parametrize("programmes", [("hypertension",), ()], ids=["template", "no programme"])
