@@ -2,8 +2,8 @@
 
 Source: Bluetooth SIG, GATT Specification Supplement, with the services BPS, HRS, GLS, CGMS, WSS, PLXS and HTS; floats
 are those of IEEE 11073-20601. A characteristic begins with flags that say which of its fields follow: a table each.
-Bits and codes that the standard reserves are read past, as it demands, with whatever a reserved flag may have put at
-the end; any other length than the flags say is refused.
+Bits and codes that the standard reserves are read past, and so are octets behind those that the flags say: the
+profiles' test suites demand it of a collector (GLF/CO/BI-04 and its like), so that a later standard may add some.
 """
 
 import re
@@ -84,7 +84,7 @@ class _Characteristic(NamedTuple):
 def read_characteristic(uuid: str, value: bytes) -> tuple[Record, ...]:
     """Every field of each record in the `value` of a characteristic; all but 2AA7 have one record.
 
-    Raises UnknownFormat, or Malformed for a length other than the flags (in 2AA7: and the sizes) say.
+    Raises UnknownFormat, or Malformed for less than the flags say; in 2AA7 for a size that is not theirs.
     """
     number = short(uuid)
     fields = _known(number).fields
@@ -92,9 +92,7 @@ def read_characteristic(uuid: str, value: bytes) -> tuple[Record, ...]:
         raise Malformed(f"value is over {_LONGEST} octets")
     if number == "2AA7":
         return tuple(_sized_record(fields, octets) for octets in _by_size(value))
-    said, left = _read(fields, value)
-    if left and not said["flags"] & ~_known_bits(fields):  # what a later standard puts behind a reserved bit
-        raise Malformed("value goes on after what its flags say")
+    said, _ = _read(fields, value)
     return (Record(value, said),)
 
 
@@ -135,13 +133,6 @@ def _read(fields: tuple[_Field, ...], value: bytes) -> tuple[dict[str, Any], byt
             read = field.read(octets)
             said[field.name] = Quantity(read, field.unit) if field.unit else read
     return said, octets.left
-
-
-def _known_bits(fields: tuple[_Field, ...]) -> int:
-    known = 0
-    for field in fields:
-        known |= field.on | field.off
-    return known
 
 
 def _by_size(value: bytes) -> Iterator[bytes]:
