@@ -74,8 +74,8 @@ def _dump(one: Judged) -> str:
     facts = {
         "judged_at": one.judged_at.isoformat(),
         "engine": one.engine,
-        "reading": [decision[1:] for decision in one.decisions if decision.observation is not None],
-        "clock": [decision[1:] for decision in one.decisions if decision.observation is None],
+        "reading": [decision[:-1] for decision in one.decisions if not decision.by_clock],
+        "clock": [decision[:-1] for decision in one.decisions if decision.by_clock],
     }
     return json.dumps({name: fact for name, fact in facts.items() if fact != []}, separators=(",", ":"))
 
@@ -88,8 +88,8 @@ def _load(text: str, about: Observation) -> Judged:
         device_time=about.device_time,
         judged_at=datetime.fromisoformat(facts["judged_at"]),
         decisions=(
-            *(Decision(about.id, *decision) for decision in facts.get("reading", ())),
-            *(Decision(None, *decision) for decision in facts.get("clock", ())),
+            *(Decision(*decision) for decision in facts.get("reading", ())),
+            *(Decision(*decision)._replace(by_clock=True) for decision in facts.get("clock", ())),
         ),
         engine=facts["engine"],
     )

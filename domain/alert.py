@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
@@ -48,6 +49,7 @@ from domain.episode import (
     Signal,
     Snooze,
     Snoozed,
+    Stage,
     State,
     Tick,
     Told,
@@ -86,7 +88,7 @@ def step(state: State, event: Event, plan: Plan | None, now: datetime) -> tuple[
     `state` itself is returned when nothing changed. `now` is the clock: it decides what is fresh and what has expired.
     """
     if plan is None and isinstance(event, Observation):
-        return state, [Decision(event.id, None, None, "idle", "idle", "no-plan")], []
+        return state, [Decision(None, None, "idle", "idle", "no-plan")], []
     turn = _Step(state, event, plan or _NO_PLAN, milliseconds(now))
     turn.take(event)
     return turn.outcome(state)
@@ -140,7 +142,7 @@ class _Step(Turn):
     def read(self, observation: Observation) -> None:
         rules = self.plan.rules.get(observation.kind)
         if rules is None:
-            self.decisions.append(Decision(observation.id, None, None, "idle", "idle", "within-limits"))
+            self.decisions.append(Decision(None, None, "idle", "idle", "within-limits"))
             return
         at = milliseconds(observation.measured_at)
         medical = MEDICAL if observation.device_class == "medical" else 0
@@ -170,11 +172,9 @@ class _Step(Turn):
                 verdict = medical | (BREACH if held else RECOVERY if _recovered(rule, value, held=held) else 0)
                 after, why = self._move(rule, before, (at, observation.id, verdict), observation)
                 self.keep(rule.id, before, after)
-                decide(Decision(observation.id, rule.id, rule.plan_version, before.stage, after.stage, why))
+                decide(Decision(rule.id, rule.plan_version, before.stage, after.stage, why))
             else:
-                stage = before.stage
-                why = useless or "within-limits"
-                decide(Decision(observation.id, rule.id, rule.plan_version, stage, stage, why))
+                decide(_unmoved(rule, before.stage, useless or "within-limits"))
 
     def _held(self, rule: Rule, condition: Node, at: int, *, news: bool) -> bool | None:
         """Whether the rule's condition is met; None if that cannot be told.
@@ -426,6 +426,12 @@ class _Step(Turn):
             return worse
         told: Told = "measure-again" if episode.stage == "confirming" else "raised"
         return self.publish(worse, told, severity=severity, plan_version=rule.plan_version)
+
+
+@lru_cache(maxsize=4096)
+def _unmoved(rule: Rule, stage: Stage, why: Why) -> Decision:
+    """The decision that most rules come to on most readings, always the same."""
+    return Decision(rule.id, rule.plan_version, stage, stage, why)
 
 
 def _grows(rule: Rule, episode: Episode, key: Key) -> bool:

@@ -28,7 +28,7 @@ class Judged:
 
 def worth_keeping(decisions: Iterable[Decision]) -> bool:
     """True when one of them changed an episode, told somebody, or says why nobody was told of something."""
-    return any(one.why not in _NOTHING_NEW or one.before != one.after for one in decisions)
+    return any(why not in _NOTHING_NEW or before != after for _, _, before, after, why, _ in decisions)
 
 
 def judged(observation: Observation, decisions: Iterable[Decision], now: datetime) -> Judged:

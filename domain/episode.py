@@ -270,14 +270,17 @@ Event: TypeAlias = (
 
 
 class Decision(NamedTuple):
-    """What one rule made of one event; `why` is None when somebody was told."""
+    """What one rule made of one event; `why` is None when somebody was told.
 
-    observation: str | None
+    `by_clock`: it was the clock or another alert that brought it about, not the reading which is judged.
+    """
+
     rule: str | None
     plan_version: str | None
     before: Stage
     after: Stage
     why: Why | None
+    by_clock: bool = False
 
 
 class Monitored(NamedTuple):

@@ -83,7 +83,7 @@ class Turn:
 
     def decide(self, rule: str, plan_version: str, before: Episode, after: Episode, why: Why | None) -> None:
         """… on what the clock or another alert brought about, not a reading."""
-        self.decisions.append(Decision(None, rule, plan_version, before.stage, after.stage, why))
+        self.decisions.append(Decision(rule, plan_version, before.stage, after.stage, why, by_clock=True))
 
     def why(self, episode: Episode, otherwise: Why | None) -> Why | None:
         """Why nobody was told of what this step made of an episode; None when somebody was."""

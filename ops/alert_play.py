@@ -128,7 +128,7 @@ def play(scene: Scene) -> Played:
         before = state
         state, decisions, alerts = step(state, happens, plan, moment(at))
         known |= {alert.rule: alert for alert in alerts}
-        _note(played, scene, at, decisions, alerts)
+        _note(played, happens, at, decisions, alerts)
         _stages(played, before, state, at)
     for span in played.spans:
         span.end = min(span.end, scene.until)
@@ -188,10 +188,10 @@ def _asked(person: Person, known: Mapping[str, Alert]) -> Event | None:
     return Resolve(*about, "seen at home")
 
 
-def _note(played: Played, scene: Scene, at: float, decisions: Sequence[Decision], alerts: Sequence[Alert]) -> None:
-    for one in decisions:
-        if one.observation is not None and one.rule is not None:
-            played.whys[int(one.observation)][one.rule] = one.why
+def _note(played: Played, event: Event, at: float, decisions: Sequence[Decision], alerts: Sequence[Alert]) -> None:
+    if isinstance(event, Observation):
+        whys = {one.rule: one.why for one in decisions if one.rule is not None and not one.by_clock}
+        played.whys[int(event.id)] |= whys
     played.told += [Told(at, one.rule, one.told, one.severity) for one in alerts if one.told is not None]
 
 

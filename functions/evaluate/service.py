@@ -165,4 +165,4 @@ def _moved(
 
 
 def _no_consent(event: Event) -> list[Decision]:
-    return [Decision(event.id, None, None, "idle", "idle", "no-consent")] if isinstance(event, Observation) else []
+    return [Decision(None, None, "idle", "idle", "no-consent")] if isinstance(event, Observation) else []

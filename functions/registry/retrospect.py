@@ -121,7 +121,7 @@ def _again(
 
 def _on_it(decisions: Iterable[Decision]) -> Iterator[Decision]:
     """Without what the clock decided at that moment: where it was so it was kept, and here it would be a guess."""
-    return (one for one in decisions if one.observation is not None)
+    return (one for one in decisions if not one.by_clock)
 
 
 def _still_open(subject: Subject, alerts: Alerts, until: datetime, since: datetime) -> list[Alert]:

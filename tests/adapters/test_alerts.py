@@ -113,7 +113,7 @@ def test_f7_decisions_are_in_the_write_that_they_led_to_or_in_none(dynamodb: Any
     decisions = Decisions(dynamodb, "decisions")
     episodes = Episodes(dynamodb, "alerts", "registry", decisions)
     first, second = an_observation(), an_observation(id="o-2")
-    said = [judged(one, [Decision(one.id, "sbp-crisis", "1", "idle", "active", None)], NOW) for one in (first, second)]
+    said = [judged(one, [Decision("sbp-crisis", "1", "idle", "active", None)], NOW) for one in (first, second)]
     episodes.write(WHO, STATE, [told()], said[:1], after=0, now=NOW, received_at=NOW)
     with pytest.raises(LostRace):
         episodes.write(WHO, STATE, [told()], said[1:], after=0, now=NOW, received_at=NOW)

@@ -29,7 +29,7 @@ def decisions(monkeypatch: pytest.MonkeyPatch) -> Iterator[Decisions]:
 
 
 def late(reading: Observation, *, hours: int = 0) -> Judged:
-    decision = Decision(reading.id, "sbp-crisis", "3", "idle", "idle", "late")
+    decision = Decision("sbp-crisis", "3", "idle", "idle", "late")
     return judged(reading, [decision], NOW + timedelta(hours=hours))
 
 
@@ -68,8 +68,8 @@ def test_r33_more_than_a_transaction_takes_are_more_transactions(decisions: Deci
 def test_what_the_clock_decided_beside_a_reading_stays_the_clocks(decisions: Decisions) -> None:
     reading = an_observation()
     both = [
-        Decision(reading.id, "sbp-crisis", "3", "active", "active", "same-episode"),
-        Decision(None, "dbp-crisis", "3", "confirming", "active", None),
+        Decision("sbp-crisis", "3", "active", "active", "same-episode"),
+        Decision("dbp-crisis", "3", "confirming", "active", None, by_clock=True),
     ]
     decisions.keep(*WHO, [judged(reading, both, NOW)])
     assert decisions.of([reading])[reading.id].decisions == tuple(both)
@@ -80,10 +80,7 @@ def test_what_the_clock_decided_beside_a_reading_stays_the_clocks(decisions: Dec
 
 def test_the_decisions_of_a_whole_template_fit_into_a_kilobyte(decisions: Decisions) -> None:
     reading = an_observation()
-    said = [
-        Decision(reading.id, f"a-rule-of-a-long-name-{n}", "hypertension@1", "idle", "idle", "persisting")
-        for n in range(9)
-    ]
+    said = [Decision(f"a-rule-of-a-long-name-{n}", "hypertension@1", "idle", "idle", "persisting") for n in range(9)]
     decisions.keep(*WHO, [judged(reading, said, NOW)])
     (item,) = items(decisions)
     assert sum(len(name) + len(str(value)) for name, value in item.items()) <= 1024

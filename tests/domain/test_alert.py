@@ -97,7 +97,7 @@ def test_c23_a_value_that_is_not_there_is_not_zero() -> None:
 def test_a_reading_that_no_rule_watches_has_a_decision() -> None:
     observation = an_observation(kind="weight", values={"weight": Decimal(80)})
     life = Life(a_plan(CRISIS)).read(observation)
-    assert life.decisions == [Decision(observation.id, None, None, "idle", "idle", "within-limits")]
+    assert life.decisions == [Decision(None, None, "idle", "idle", "within-limits")]
 
 
 def test_a_subject_without_a_plan_has_decisions_that_say_so() -> None:
@@ -109,19 +109,19 @@ def test_a_subject_without_a_plan_has_decisions_that_say_so() -> None:
 def test_f7_a_decision_names_reading_rule_plan_and_both_stages() -> None:
     first, second, third = (reading(minute, systolic) for minute, systolic in ((0, 120), (1, 190), (2, 120)))
     life = Life(None).read(first)
-    assert life.decisions == [Decision(first.id, None, None, "idle", "idle", "no-plan")]
+    assert life.decisions == [Decision(None, None, "idle", "idle", "no-plan")]
     life.plan = a_plan(CRISIS, version=3)
     life.read(first)
-    assert life.decisions == [Decision(first.id, "crisis", "3", "idle", "idle", "within-limits")]
+    assert life.decisions == [Decision("crisis", "3", "idle", "idle", "within-limits")]
     life.read(second)
-    assert life.decisions == [Decision(second.id, "crisis", "3", "idle", "active", None)]
+    assert life.decisions == [Decision("crisis", "3", "idle", "active", None)]
     life.read(third)
-    assert life.decisions == [Decision(third.id, "crisis", "3", "active", "idle", "within-limits")]
+    assert life.decisions == [Decision("crisis", "3", "active", "idle", "within-limits")]
 
 
 def test_f7_what_the_clock_decides_names_the_plan_too() -> None:
     life = lived(a_plan(a_rule(confirm=ASK), version=3), (0, 185)).tick(11)
-    assert life.decisions == [Decision(None, "sbp-crisis", "3", "confirming", "active", None)]
+    assert life.decisions == [Decision("sbp-crisis", "3", "confirming", "active", None, by_clock=True)]
 
 
 def test_c23_a_value_that_is_missing_hides_no_other() -> None:

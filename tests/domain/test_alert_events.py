@@ -270,7 +270,7 @@ def test_c7_taking_on_one_alert_silences_no_other() -> None:
 def test_f7_a_reminder_is_a_decision_too_and_data_is_fresh_to_the_last_moment() -> None:
     life = lived(a_plan(CRISIS | {"repeat": REPEAT, "fresh_for": "PT15M"}), (0, 190)).tick(15)
     assert life.told == [RAISED, REPEATED]
-    assert life.decisions == [Decision(None, "crisis", "1", "active", "active", None)]
+    assert life.decisions == [Decision("crisis", "1", "active", "active", None, by_clock=True)]
 
 
 def test_who_ends_a_snooze_early_still_hears_of_what_nobody_was_told() -> None:

@@ -77,7 +77,7 @@ def test_a_rule_that_a_new_plan_no_longer_has_waits_for_nothing() -> None:
 def test_without_a_plan_nobody_is_told_and_it_says_so() -> None:
     one = reading(0, 190)
     (turn,) = retrace([one], lambda _, __: None, until=NOW)
-    assert turn.decisions == [Decision(one.id, None, None, "idle", "idle", "no-plan")]
+    assert turn.decisions == [Decision(None, None, "idle", "idle", "no-plan")]
     assert list(retrace([], lambda _, __: None, until=NOW)) == []
 
 

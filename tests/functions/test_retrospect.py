@@ -193,7 +193,7 @@ def test_what_the_clock_would_have_said_at_the_moment_of_a_reading_is_not_said_o
     readings = [a_pressure(minute, 137) for minute in (0, 60)]
     versions = [a_plan_version(REPEATED, effective_from=NOW.isoformat())]
     (found,) = why(Stored(readings, FakeEpisodes(), versions), readings[1:])
-    assert [(one.observation, one.why) for one in found.judged.decisions] == [(readings[1].id, "same-episode")]
+    assert [(one.by_clock, one.why) for one in found.judged.decisions] == [(False, "same-episode")]
 
 
 def test_r47_without_a_plan_the_answer_is_that_there_was_none() -> None:
@@ -255,7 +255,7 @@ def ago(hours: float, systolic: int, **changes: Any) -> Observation:
 def test_f7_decisions_say_why_of_every_reading(pma: InProcess) -> None:
     normal, artefact = ago(3, 120), ago(2, 190, flags=("movement",))
     store(normal, artefact)
-    decision = Decision(artefact.id, "sbp-crisis", "1", "idle", "idle", "artefact")
+    decision = Decision("sbp-crisis", "1", "idle", "idle", "artefact")
     wired().decisions.keep(*WHO, [judged(artefact, [decision], artefact.received_at)])
     status, listed, _ = pma.call("GET", f"{S}/decisions?kind=blood-pressure")
     assert (status, listed["next"]) == (200, None)
