@@ -123,6 +123,12 @@ def names_nobody(text: str) -> str:
     return text
 
 
+def _lot(text: str) -> str:
+    """`text` if it is no person's; its digits are no number of anybody's, for lots are full of them."""
+    names_nobody(re.sub(r"\d", "", text))
+    return text
+
+
 def _serial(value: str) -> str:
     if not SERIAL.fullmatch(value):
         raise ValueError("2 to 64 letters, digits, underscores, colons or hyphens")
@@ -139,7 +145,7 @@ Zone = Annotated[str, AfterValidator(_zone), described(_ZONE)]
 Token = Annotated[str, AfterValidator(_token), described(TOKEN)]
 Serial = Annotated[str, AfterValidator(_serial), described(SERIAL)]
 _DIFFERENT = Field(json_schema_extra={"uniqueItems": True})
-Lot = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_readable)]
+Lot = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_lot)]
 Names = Annotated[tuple[str, ...], Field(max_length=32), AfterValidator(_all_different), _DIFFERENT]
 
 

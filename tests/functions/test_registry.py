@@ -375,6 +375,8 @@ def test_a_serial_belongs_to_the_organisation_that_enrolled_it_first(pma: InProc
         ({"profile": "health-post", "roster": ["x"]}, ["/roster/0"]),
         ({"lot": ""}, ["/lot"]),
         ({"lot": "L7\x1b"}, ["/lot"]),
+        ({"lot": "ivanov@example.org"}, ["/lot"]),
+        ({"lot": "Ivanov, I. 8 916 123 45 67"}, ["/lot"]),
     ],
     ids=lambda value: None if isinstance(value, list) else str(value),
 )
@@ -395,6 +397,11 @@ def test_gateways_carry_and_health_posts_have_a_roster(pma: InProcess) -> None:
     assert pma.call("PUT", "/v1/devices/B-1", {"profile": "bracelet", "class": "auxiliary"})[0] == 201
     assert faults(pma.call("PUT", "/v1/devices/a.b", DEVICE)) == ["path:serial"]
     assert pma.call("PUT", "/v1/devices/00%3A1A%3A7D", DEVICE)[1]["serial"] == "00:1A:7D"
+
+
+def test_r87_a_lot_is_as_its_maker_counts(pma: InProcess) -> None:
+    for lot in ("2026051700012345", "123-45-6789", "LOT 8 916 123 45 67", "Партия 7/А"):
+        assert pma.call("PUT", D, DEVICE | {"lot": lot})[1]["lot"] == lot
 
 
 def test_an_edit_of_a_device_keeps_who_held_it(pma: InProcess) -> None:
