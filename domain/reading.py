@@ -37,7 +37,7 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:-]{1,63}")
 TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,11 +302,14 @@ def _quoted(value: Any) -> str:
 
 
 def read_time(given: Any, field: str) -> datetime:
-    """A date and time, without a zone where none is given. Raises Malformed naming `field`."""
+    """A date and time as in RFC 3339, with or without seconds and an offset, to a millionth of a second.
+
+    Raises Malformed naming `field`.
+    """
     if not isinstance(given, str) or not _TIME.fullmatch(given):
         raise Malformed(f"{field} is not a date and time in ISO 8601")
     try:
-        return datetime.fromisoformat(given)
+        return datetime.fromisoformat(given.upper())
     except ValueError:
         raise Malformed(f"{field} is no date and time of the calendar") from None
 

@@ -176,6 +176,8 @@ def test_a_reading_that_does_not_say_who_when_and_what(said: Any) -> None:
         ("2026-11-22T08:59:00Z", False),
         ("2026-11-22T12:59", True),
         ("2026-11-22T12:59:00.123456789", True),
+        ("2026-11-22t08:59:00z", False),
+        ("2026-11-22T08:59:00.00000000000001Z", False),
     ],
 )
 def test_a_time_is_kept_as_it_was_written(written: str, naive: bool) -> None:
