@@ -48,7 +48,8 @@ _SLEEP = ("before sleeping", "during sleep", "on waking")
 _ACTIVITY = ("at rest", "active", "before exercise", "after exercise", "during exercise")
 _MEAL = (
     "fasting", "not fasting", "before meal", "after meal", "before breakfast", "after breakfast", "before lunch",
-    "after lunch", "before dinner", "after dinner", "2 hours postprandial", "with meal", "with food",
+    "after lunch", "before dinner", "after dinner", "2 hours postprandial", "not related to meals", "with meal",
+    "with food",
 )  # fmt: skip
 _BLOOD = ("whole blood", "plasma", "serum")
 _SPECIMEN = ("interstitial fluid", "capillary blood", "tears", *_BLOOD)
@@ -72,7 +73,10 @@ _SYSTEMS = (
     "arterial", "capillary", "intracardiac", "jugular bulb", "peripheral", "conjunctival", "venous", "mixed venous",
     "superior vena cava", "peripheral capillary",
 )  # fmt: skip
-_METHODS = ("pulse oximetry", "arterial blood gas analyzer", "near-infrared spectroscopy (NIRS)")
+_METHODS = (
+    "pulse oximetry", "arterial blood gas analyzer", "near-infrared spectroscopy (NIRS)", "near-infrared spectroscopy",
+    "CO-oximetry",
+)  # fmt: skip
 
 _SECONDS = {
     "ps": Decimal("1e-12"), "ns": Decimal("1e-9"), "us": Decimal("1e-6"), "ms": Decimal("0.001"), "sec": Decimal(1),
@@ -98,8 +102,9 @@ class _Schema:
     """What one major version of a schema's body says.
 
     `values` are `{field of the body: (value of the kind, {its unit: UCUM})}`, `words` `{field: (our name of the
-    circumstance, the words it may have)}`. `timed`: it must say when; `interval`: and how long. `closed`: it has no
-    field but these. `plain`: the value is a number without a unit.
+    circumstance, the words it may have)}`. `timed`: it must say when; `interval`: and how long. `plain`: the value is
+    a number without a unit. Where drafts of one version differ, what any of them allows is read. A body may have other
+    fields.
     """
 
     kind: str
@@ -107,7 +112,6 @@ class _Schema:
     words: _Words = field(default_factory=dict)
     timed: bool = True
     interval: bool = False
-    closed: bool = False
     plain: bool = False
     ieee: bool = False
 
@@ -139,7 +143,7 @@ _SCHEMAS: dict[tuple[str, str], _Schema] = {
     ("blood-pressure", "1"): _Schema(
         "blood-pressure", _PRESSURE, {"position_during_measurement": ("posture", _POSITION)}, timed=False
     ),
-    ("blood-pressure", "2"): _Schema("blood-pressure", _PRESSURE, _POSED, timed=False, closed=True),
+    ("blood-pressure", "2"): _Schema("blood-pressure", _PRESSURE, _POSED, timed=False),
     ("blood-pressure", "3"): _Schema("blood-pressure", _PRESSURE, _ARMED),
     ("blood-pressure", "4"): _Schema("blood-pressure", _PRESSURE, _ARMED, ieee=True),
     ("heart-rate", "1"): _Schema("heart-rate", _HEART, _MOVED, timed=False),
@@ -159,7 +163,7 @@ _SCHEMAS: dict[tuple[str, str], _Schema] = {
     ("body-weight", "2"): _Schema("weight", _WEIGHT),
     ("body-weight", "3"): _Schema("weight", _WEIGHT, ieee=True),
     ("body-temperature", "1"): _Schema("temperature", _HEAT, {"measurement_location": ("site", _SITES_1)}, timed=False),
-    ("body-temperature", "2"): _Schema("temperature", _HEAT, _TAKEN),
+    ("body-temperature", "2"): _Schema("temperature", _HEAT, _TAKEN, timed=False),
     ("body-temperature", "3"): _Schema("temperature", _HEAT, _TAKEN),
     ("body-temperature", "4"): _Schema("temperature", _HEAT, _TAKEN, ieee=True),
     ("oxygen-saturation", "1"): _Schema(
@@ -171,7 +175,6 @@ _SCHEMAS: dict[tuple[str, str], _Schema] = {
             "oxygen_therapy_mode_of_administration": ("oxygen-mode", ("face mask", "nasal cannula", "Venturi mask")),
         },
         timed=False,
-        closed=True,
     ),
     ("oxygen-saturation", "2"): _Schema("oxygen-saturation", _OXYGEN, _AT_HOME),
     ("oxygen-saturation", "3"): _Schema("oxygen-saturation", _OXYGEN, _AT_HOME, ieee=True),
@@ -183,8 +186,6 @@ _SCHEMAS: dict[tuple[str, str], _Schema] = {
 _RATE = "supplemental_oxygen_flow_rate"
 _FLOW = {"1": ("LPM", "L/min"), "2": ("L/min",), "3": ("L/min",)}
 """Its units in each version of oxygen-saturation."""
-
-_EVERYWHERE = {"effective_time_frame", "descriptive_statistic", "user_notes"}
 
 
 def decode_omh(arrival: Arrival) -> Message:
@@ -259,8 +260,6 @@ def _said(header: Json, body: Json, schema: _Schema, major: str) -> Json:
     if not isinstance(body.get("user_notes", ""), str):
         raise Malformed("body/user_notes is not text")
     flow = _FLOW[major] if schema.kind == "oxygen-saturation" else None
-    if schema.closed and body.keys() - {*schema.values, *schema.words, *_EVERYWHERE, *({_RATE} if flow else ())}:
-        raise Malformed("body has a field that its schema does not have")
     context = {name: _code(body[given], words) for given, (name, words) in schema.words.items() if given in body}
     if flow is not None and _RATE in body:
         context["oxygen-l-min"] = _litres(body[_RATE], flow)

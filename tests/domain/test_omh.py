@@ -322,7 +322,6 @@ BAD_BODIES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "meal": (GLUCOSE | {"temporal_relationship_to_meal": "unknown"}, "blood-glucose", "4.0", "malformed"),
     "specimen of an older version": (GLUCOSE | {"specimen_source": "serum"}, "blood-glucose", "4.0", "malformed"),
     "notes": (PRESSURE | {"user_notes": 7}, "blood-pressure", "2.0", "malformed"),
-    "field of a closed schema": (PRESSURE | {"mood": "good"}, "blood-pressure", "2.0", "malformed"),
     "steps with a unit": ({"step_count": {"value": 900, "unit": "steps"}}, "step-count", "1.0", "bad-unit"),
     "oxygen in the unit of another version": (
         {"oxygen_saturation": {"value": 97, "unit": "%"},
@@ -334,6 +333,51 @@ BAD_BODIES: dict[str, tuple[dict[str, Any], str, str, str]] = {
 @pytest.mark.parametrize(("body", "name", "version", "reason"), BAD_BODIES.values(), ids=BAD_BODIES)
 def test_a_body_that_its_schema_does_not_allow(body: dict[str, Any], name: str, version: str, reason: str) -> None:
     assert refused({"effective_time_frame": AT} | body, name=name, version=version).reason == reason
+
+
+JUST_ALLOWED: list[tuple[str, str, str, dict[str, str]]] = [
+    ("blood-pressure", "2.0", '"body_posture": "semi-recumbent", "mood": "good"', {"posture": "semi-recumbent"}),
+    ("blood-pressure", "3.0", '"measurement_location": "middle left thorax"', {"site": "middle-left-thorax"}),
+    ("blood-glucose", "1.0", '"temporal_relationship_to_meal": "2 hours postprandial"',
+     {"meal": "2-hours-postprandial"}),
+    ("blood-glucose", "2.0", '"specimen_source": "whole blood", "user_notes": ""', {"sample-type": "whole-blood"}),
+    ("blood-glucose", "3.0", '"temporal_relationship_to_meal": "not related to meals"',
+     {"meal": "not-related-to-meals"}),
+    ("blood-glucose", "4.0", '"temporal_relationship_to_meal": "with food"', {"meal": "with-food"}),
+    ("body-temperature", "1.0", '"measurement_location": "otic"', {"site": "otic"}),
+    ("body-temperature", "4.0", '"measurement_location": "temporal artery"', {"site": "temporal-artery"}),
+    ("heart-rate", "1.0", '"temporal_relationship_to_physical_activity": "during exercise"',
+     {"activity": "during-exercise"}),
+    ("heart-rate", "3.0", '"descriptive-statistic": "misspelt"', {}),
+    ("oxygen-saturation", "1.0", '"measurement_method": "near-infrared spectroscopy", "system": "capillary"',
+     {"method": "near-infrared-spectroscopy", "system": "capillary"}),
+    ("oxygen-saturation", "1.0", '"measurement_method": "CO-oximetry", "temporal_relationship_to_sleep": 7',
+     {"method": "co-oximetry"}),
+]  # fmt: skip
+MEASURED = {
+    "blood-pressure": """"systolic_blood_pressure": {"value": 1.22e2, "unit": "mmHg"},
+        "diastolic_blood_pressure": {"value": 78.0, "unit": "mmHg"}""",
+    "blood-glucose": '"blood_glucose": {"value": 550E-2, "unit": "mmol/L"}',
+    "body-temperature": '"body_temperature": {"value": 36.60, "unit": "C", "device": 7}',
+    "heart-rate": '"heart_rate": {"unit": "beats/min", "value": 7e+1, "session": 1, "part_number": 1}',
+    "oxygen-saturation": '"oxygen_saturation": {"value": 97.0000, "unit": "%"}',
+}
+
+
+@pytest.mark.parametrize(("name", "version", "more", "expected"), JUST_ALLOWED)
+def test_f1_what_a_schema_just_allows(name: str, version: str, more: str, expected: dict[str, str]) -> None:
+    body = f'{{{MEASURED[name]}, "effective_time_frame": {json.dumps(AT)}, {more}}}'
+    (reading,) = decode(
+        sent(f'{{"body": {body}, "header": {json.dumps(a_header(name, version))}}}'.encode()), {}
+    ).readings
+    assert tuple(judged(reading).values()) in {(122, 78), (Decimal("5.5"),), (Decimal("36.6"),), (70,), (97,)}
+    assert context(reading) == expected
+
+
+def test_f1_the_final_schema_of_a_temperature_need_not_say_when_before_version_3() -> None:
+    body = {"body_temperature": {"value": 97, "unit": "F"}}
+    assert said(body, name="body-temperature", version="2.0")["measured_at"] == "2026-11-22T09:00:00+00:00"
+    assert isinstance(refused(body, name="body-temperature", version="3.0"), Malformed)
 
 
 @pytest.mark.parametrize(
