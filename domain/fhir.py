@@ -30,8 +30,8 @@ PROFILE = "urn:pma:profile"
 RULE = "urn:pma:rule"
 TAG = "urn:pma:tag"
 EXTENSION = "urn:pma:extension"
-"""Our extensions are `{EXTENSION}:version`, `:origin`, `:count`, `:care-plan-version`, `:episode-state` and
-`:episode-outcome`."""
+"""Our extensions are `{EXTENSION}:version`, `:origin`, `:count`, `:care-plan-version`, `:episode-state`,
+`:episode-outcome`, `:acknowledged` (with `actor` and `at`) and `:erased-at`."""
 
 DERIVED = "urn:pma:derived"
 
@@ -368,6 +368,12 @@ def _flag(alert: Alert, shown: Container[str]) -> Json:
     ]
     if alert.outcome is not None:
         extensions.append({"url": f"{EXTENSION}:episode-outcome", "valueCode": alert.outcome})
+    if alert.acknowledged is not None:
+        taken = [
+            {"url": "actor", "valueString": alert.acknowledged.actor},
+            {"url": "at", "valueDateTime": _time(alert.acknowledged.at)},
+        ]
+        extensions.append({"url": f"{EXTENSION}:acknowledged", "extension": taken})
     extensions += [
         {"url": f"{_HL7}/flag-detail", "valueReference": {"reference": f"Observation/{one}"}}
         for one in raising(alert)

@@ -18,6 +18,7 @@ from domain import fhir
 from domain.codes import KINDS
 from domain.derived import FORMS, PREGNANCY, Derived, Period
 from domain.enrolment import ConsentTold
+from domain.episode import Acknowledged
 from domain.identity import deterministic_id
 from domain.observation import Marks, Observation, marked
 from tests.builders import NOW, ORGANISATION, SERIAL, SUBJECT, a_device, an_alert, an_observation
@@ -291,6 +292,17 @@ def test_a_flag_carries_what_raised_it() -> None:
     assert extension(flag, "urn:pma:extension:care-plan-version")[0]["valueString"] == "hypertension@1"
     assert extension(flag, "urn:pma:extension:episode-state")[0]["valueCode"] == "active"
     assert not extension(flag, "urn:pma:extension:episode-outcome")
+
+
+def test_a_flag_says_who_took_it_on() -> None:
+    (nobodys,) = rendered(alerts=[an_alert()])
+    assert extension(nobodys, "urn:pma:extension:acknowledged") == []
+    (flag,) = rendered(alerts=[an_alert(acknowledged=Acknowledged("doc-12", 3, NOW))])
+    (taken,) = extension(flag, "urn:pma:extension:acknowledged")
+    assert taken["extension"] == [
+        {"url": "actor", "valueString": "doc-12"},
+        {"url": "at", "valueDateTime": NOW.isoformat()},
+    ]
 
 
 def test_a_resolved_episode_is_inactive_and_says_how_it_ended() -> None:
