@@ -48,6 +48,10 @@ PRESSURE_ALONE = {
     "[psi]": "psi",
     "[in_i'Hg]": "inch_Hg",
     "[in_i'H2O]": "inch_H2O",
+    "N/m2": "newton / meter**2",
+    "N.m-2": "newton / meter**2",
+    "dyn/cm2": "dyne / centimeter**2",
+    "dyn.cm-2": "dyne / centimeter**2",
 }
 MASS = {"g": "gram", "t": "metric_ton"}
 MASS_ALONE = {
@@ -63,11 +67,15 @@ MASS_ALONE = {
     "[lb_tr]": "troy_pound",
     "[oz_tr]": "troy_ounce",
     "[pwt_tr]": "pennyweight",
+    "[car_m]": "carat",
 }
 TIME = {"s": "second"}
 TIME_ALONE = {"min": "minute", "h": "hour", "d": "day", "wk": "week"}
 VOLUME = {"l": "liter", "L": "liter"}
 CUBES = {f"{prefix}m3": PREFIXES[prefix] ** 3 for prefix in ("", "d", "c", "m")}
+PRODUCTS = {"L": (".L-1",), "l": (".l-1",), "dL": (".dL-1",), "dl": (".dl-1",), "mL": (".mL-1",), "m3": (".m-3",)}
+"""Volumes by which one divides, as UCUM writes it without a slash."""
+
 PARTS = {
     "1": Fraction(1),
     "%": Fraction(1, 100),
@@ -98,8 +106,9 @@ def concentrations() -> Iterator[tuple[str, Fraction]]:
     """Of glucose, in mol/m3; a mass by its molar mass."""
     for prefix, factor in PREFIXES.items():
         for unit, volume in (prefixed(VOLUME) | CUBES).items():
-            yield f"{prefix}mol/{unit}", factor / volume
-            yield f"{prefix}g/{unit}", factor / GLUCOSE / volume
+            for written in (f"/{unit}", *PRODUCTS.get(unit, ())):
+                yield f"{prefix}mol{written}", factor / volume
+                yield f"{prefix}g{written}", factor / GLUCOSE / volume
         yield f"{prefix}g%", factor / GLUCOSE * 10**4  # UCUM: gram per decilitre
 
 
@@ -129,6 +138,7 @@ def table() -> dict[str, dict[str, list[str]]]:
         "Cel": {
             "Cel": ["1", "1", "0"],
             "K": ["1", "1", "-273.15"],
+            "mK": ["1", "1000", "-273150"],
             "[degF]": ["5", "9", "-32"],
             "[degR]": ["5", "9", "-491.67"],
             "[degRe]": ["5", "4", "0"],
