@@ -154,6 +154,7 @@ def to_device(item: Item) -> Device:
         version=int(item["version"]),
         lot=item.get("lot"),
         gateway=item.get("gateway"),
+        cloud=item.get("cloud"),
         roster=tuple(item.get("roster", ())),
         revoked_at=_time(item.get("revoked_at")),
         assignments=tuple(
@@ -283,6 +284,7 @@ def from_device(device: Device) -> Item:
         "class": device.device_class,
         "lot": device.lot,
         "gateway": device.gateway,
+        "cloud": device.cloud,
         "roster": device.roster,
         "revoked_at": device.revoked_at,
         "assignments": [_from_assignment(one) for one in device.assignments],

@@ -102,6 +102,7 @@ DeviceShown = TypedDict(
         "class": Literal["medical", "auxiliary"],
         "lot": str | None,
         "gateway": str | None,
+        "cloud": str | None,
         "roster": Sequence[str],
         "revoked_at": Moment | None,
         "assignments": Sequence[AssignmentShown],

@@ -44,7 +44,8 @@ class Held(NamedTuple):
 
 
 def check_carrier(thing: Device | None, device: Device | None, received_at: datetime) -> tuple[Device, Device]:
-    """May `thing` carry readings of `device`? A device with a gateway is carried by none but that one.
+    """May `thing` carry readings of `device`? A device with a gateway is carried by none but that one, and by its
+    maker's cloud where it is paired with one.
 
     Returns both, enrolled. Raises UnknownDevice or RevokedGateway.
     """
@@ -54,7 +55,7 @@ def check_carrier(thing: Device | None, device: Device | None, received_at: date
         raise RevokedGateway("the publisher was revoked")
     if device is None:
         raise UnknownDevice("nobody enrolled the device")
-    if thing.serial != (device.gateway or device.serial):
+    if thing.serial not in device.carriers:
         raise UnknownDevice("the device is not paired with the publisher")
     return thing, device
 

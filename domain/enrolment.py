@@ -131,7 +131,8 @@ class Assignment:
 class Device:
     """A sensor or a gateway. One whole history of assignments travels with it, so one read settles the holder.
 
-    `status` is the last that it told of itself.
+    `gateway` carries its readings in its place, `cloud`, its maker's, beside whoever else does: one measurement that
+    comes by both is one observation (C24). `status` is the last that it told of itself.
     """
 
     serial: str
@@ -141,10 +142,17 @@ class Device:
     version: int
     lot: str | None = None
     gateway: str | None = None
+    cloud: str | None = None
     roster: tuple[str, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     revoked_at: datetime | None = None
     status: Status | None = None
+
+    @property
+    def carriers(self) -> tuple[str, ...]:
+        """The things that may speak for it: its gateway or else itself, and its maker's cloud."""
+        own = self.gateway or self.serial
+        return (own,) if self.cloud is None else (own, self.cloud)
 
     def assignment(self, assignment_id: str) -> Assignment:
         """Raises NotFound."""

@@ -244,6 +244,7 @@ class DeviceBody(Body):
     device_class: Literal["medical", "auxiliary"] = Field(alias="class")
     lot: Lot | None = None
     gateway: Serial | None = None
+    cloud: Serial | None = None
     roster: Annotated[tuple[Token, ...], Field(max_length=200), AfterValidator(_all_different)] = ()
 
     def device(self, before: Device) -> Device:
@@ -254,6 +255,7 @@ class DeviceBody(Body):
             device_class=self.device_class,
             lot=self.lot,
             gateway=self.gateway,
+            cloud=self.cloud,
             roster=self.roster,
         )
 

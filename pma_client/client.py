@@ -195,10 +195,18 @@ class Client:
         device_class: str,
         lot: str | None = None,
         gateway: str | None = None,
+        cloud: str | None = None,
         roster: Sequence[str] = (),
         if_match: int | None = None,
     ) -> Device:
-        body = {"profile": profile, "class": device_class, "lot": lot, "gateway": gateway, "roster": roster}
+        body = {
+            "profile": profile,
+            "class": device_class,
+            "lot": lot,
+            "gateway": gateway,
+            "cloud": cloud,
+            "roster": roster,
+        }
         return self._put(Device, f"/v1/devices/{_part(serial)}", body, if_match)
 
     def device(self, serial: str) -> Device:

@@ -83,6 +83,7 @@ class Device(Model):
     device_class: Literal["medical", "auxiliary"] = Field(alias="class")
     lot: str | None
     gateway: str | None
+    cloud: str | None = None
     roster: tuple[str, ...]
     revoked_at: datetime | None = None
     assignments: tuple[Assignment, ...]

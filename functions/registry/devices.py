@@ -31,6 +31,7 @@ def _shown(device: Device) -> DeviceShown:
         "class": device.device_class,
         "lot": device.lot,
         "gateway": device.gateway,
+        "cloud": device.cloud,
         "roster": device.roster,
         "revoked_at": None if device.revoked_at is None else device.revoked_at.isoformat(),
         "assignments": [_assignment(one) for one in device.assignments],

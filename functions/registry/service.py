@@ -275,8 +275,9 @@ def _device_faults(device: Device, *, registry: Registry, profiles: Mapping[str,
         return
     if device.device_class == "medical" and profile.device_class == "auxiliary":
         yield Fault("/class", f"a {profile.id} is no medical device")  # P2
-    if device.gateway is not None and not _carries(device, registry=registry, profiles=profiles):
-        yield Fault("/gateway", "a gateway that was enrolled before")
+    for field, carrier in (("/gateway", device.gateway), ("/cloud", device.cloud)):
+        if carrier is not None and not _carries(device.organisation, carrier, registry=registry, profiles=profiles):
+            yield Fault(field, "a gateway that was enrolled before")
     if device.roster and profile.role != "health-post":
         yield Fault("/roster", "only a health post has one")
     elif len(registry.subjects((device.organisation, one) for one in device.roster)) < len(device.roster):
@@ -286,8 +287,8 @@ def _device_faults(device: Device, *, registry: Registry, profiles: Mapping[str,
         yield Fault("/profile", "it tells fewer people apart than the device is assigned to")
 
 
-def _carries(device: Device, *, registry: Registry, profiles: Mapping[str, DeviceProfile]) -> bool:
-    gateway = registry.device(device.organisation, device.gateway or "")
+def _carries(organisation: str, serial: str, *, registry: Registry, profiles: Mapping[str, DeviceProfile]) -> bool:
+    gateway = registry.device(organisation, serial)
     return gateway is not None and profiles[gateway.profile].role != "sensor"
 
 

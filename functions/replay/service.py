@@ -103,7 +103,7 @@ def jobs_of(change: Change) -> Iterator[Job]:
 
 def _whose(device: Device) -> object:
     """All that says whose its readings are, and which it may carry."""
-    return device.assignments, device.gateway, device.roster, device.profile
+    return device.assignments, device.carriers, device.roster, device.profile
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,9 @@ class Replay:
     def _of_device(self, recall: Recall, serial: str, now: datetime) -> Iterator[Job]:
         device, covered = self._standing(recall, serial)
         subjects = dict.fromkeys([*(one.subject for one in device.assignments), *device.roster])
-        if device.gateway is not None:  # a health post names the subject itself, of its roster
-            key = recall.organisation, device.gateway
-            subjects |= dict.fromkeys(one for post in self.registry.devices([key]).values() for one in post.roster)
+        # a health post names the subject itself, of its roster
+        keys = [(recall.organisation, one) for one in device.carriers if one != serial]
+        subjects |= dict.fromkeys(one for post in self.registry.devices(keys).values() for one in post.roster)
         edges = [None, *(now - number * SPAN for number in reversed(range(SPANS))), None]
         for subject in subjects:
             yield from (SpanJob(recall, serial, subject, *between) for between in pairwise(edges))
@@ -168,10 +168,10 @@ class Replay:
         return devices[key], in_force and recall.covers(devices[key])
 
     def _retry(self, organisation: str, serial: str, reasons: Sequence[str]) -> None:
-        """What it carried itself, and what its gateway carried of it; also what was nobody's then."""
+        """What it carried itself, and what others carried of it; also what was nobody's then."""
         device = self.registry.devices([(organisation, serial)])[organisation, serial]
         for whose in (organisation, NOBODY):
-            for thing in dict.fromkeys([serial, device.gateway or serial]):
+            for thing in dict.fromkeys([serial, *device.carriers]):
                 self.backlog.replay(
                     one
                     for one in self.quarantine.carried_by(whose, thing)

@@ -40,7 +40,7 @@ SUBJECTS = [
     a_subject(consent=None, programmes=()),
 ]
 DEVICES = [
-    a_device(assignments=(), lot="L7", gateway="PHONE-1", roster=("S-1", "S-2"), revoked_at=NOW),
+    a_device(assignments=(), lot="L7", gateway="PHONE-1", cloud="CLOUD-1", roster=("S-1", "S-2"), revoked_at=NOW),
     a_device(
         assignments=(an_assignment(from_at=SAMARA, to_at=NOW), an_assignment(id="a-2", from_at=NOW, slot=2)),
     ),

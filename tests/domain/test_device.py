@@ -1,5 +1,6 @@
 """Whose reading it is, judged by when it was measured: set aside where that is not known, never guessed (P7)."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ from domain.errors import (
 )
 from domain.profile import DeviceProfile
 from domain.reading import Clock, Message, Status, read
-from tests.builders import NOW, SUBJECT, a_device, a_profile, a_reading, a_subject, an_assignment, as_read
+from tests.builders import NOW, SERIAL, SUBJECT, a_device, a_profile, a_reading, a_subject, an_assignment, as_read
 
 OTHER = "S-0002"
 KEPT_FOR = timedelta(days=400)
@@ -76,6 +77,19 @@ def test_a_device_carries_its_own() -> None:
 def test_a_device_with_a_gateway_is_carried_by_that_one() -> None:
     phone, device = a_device(serial="PHONE-1"), a_device(gateway="PHONE-1")
     assert check_carrier(phone, device, NOW) == (phone, device)
+
+
+@pytest.mark.parametrize(
+    ("gateway", "carriers"), [("PHONE-1", ["PHONE-1", "CLOUD-1"]), (None, [SERIAL, "CLOUD-1"])], ids=["phone", "itself"]
+)
+def test_c24_a_makers_cloud_carries_it_beside_whoever_else_does(gateway: str | None, carriers: list[str]) -> None:
+    device = a_device(gateway=gateway, cloud="CLOUD-1")
+    things = [a_device(serial=serial) for serial in (SERIAL, "PHONE-1", "CLOUD-1", "CLOUD-2")]
+    found = []
+    for thing in things:
+        with suppress(UnknownDevice):
+            found.append(check_carrier(thing, device, NOW)[0].serial)
+    assert found == carriers
 
 
 @pytest.mark.parametrize(

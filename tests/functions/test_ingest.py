@@ -10,6 +10,7 @@ from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import boto3
 import pytest
@@ -21,8 +22,10 @@ from adapters.aws import client as aws_client
 from adapters.catalogue import load, profiles
 from adapters.dynamodb import Throttled, batch_put
 from adapters.environment import variable
+from adapters.observations import Observations
 from adapters.registry import from_device, from_subject, serial_key
 from adapters.sealing import KeyRing
+from device_sim.bluetooth import relayed_pressure
 from domain.enrolment import Consent, Device
 from domain.identity import Identity
 from domain.observation import Known, Marks, Observation
@@ -296,8 +299,11 @@ def test_what_is_remembered_of_serials_is_bounded(stage: Stage) -> None:
 
 @pytest.fixture
 def two_paths(stage: Stage) -> Stage:
-    """A cuff with a gateway of its own; a vendor's cloud speaks for the cuff's maker's own gateway."""
-    stage.registry.owned = [a_device(serial="BP-9", gateway="PHONE-1"), *phones("PHONE-1", "CLOUD-1")]
+    """A cuff that a phone relays, and whose maker's cloud delivers as well."""
+    stage.registry.owned = [
+        a_device(serial="BP-9", gateway="PHONE-1", cloud="CLOUD-1"),
+        *phones("PHONE-1", "CLOUD-1", "CLOUD-2"),
+    ]
     return stage
 
 
@@ -309,14 +315,25 @@ def of_cuff(thing: str, **said: Any) -> Arrival:
     return an_arrival(a_message(a_reading(), device="BP-9", **said), thing=thing, id=f"{thing}-{len(said)}")
 
 
-def test_c24_one_measurement_by_two_paths_is_one_observation_with_both(two_paths: Stage) -> None:
-    two_paths(of_cuff("PHONE-1"))
-    two_paths.registry.owned[0] = a_device(serial="BP-9", gateway="CLOUD-1")
-    outcome = two_paths(of_cuff("CLOUD-1"), of_cuff("CLOUD-1", boot=2))
-    assert of(outcome, "stored", "repeated") == [0, 2]
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
+@pytest.mark.parametrize(
+    "ways", [("PHONE-1", "CLOUD-1"), ("CLOUD-1", "PHONE-1")], ids=["the phone first", "the cloud first"]
+)
+def test_c24_one_measurement_by_two_paths_is_one_observation_with_both(
+    two_paths: Stage, ways: tuple[str, str], together: bool
+) -> None:
+    arrivals = [of_cuff(ways[0]), of_cuff(ways[1]), of_cuff(ways[1], boot=2)]
+    outcomes = [two_paths(*arrivals)] if together else [two_paths(one) for one in arrivals]
+    assert [sum(one.counts[name] for one in outcomes) for name in ("stored", "repeated", "quarantined")] == [1, 2, 0]
     ((key, row),) = two_paths.observations.rows.items()
-    assert row.thing == "PHONE-1"
-    assert two_paths.observations.marks[key] == Marks(version=1, paths={"CLOUD-1": NOW})
+    assert row.thing == ways[0]
+    assert two_paths.observations.marks[key] == Marks(version=1, paths={ways[1]: NOW})
+
+
+def test_c24_p7_another_cloud_is_no_path_of_it(two_paths: Stage) -> None:
+    two_paths(of_cuff("PHONE-1"))
+    assert two_paths(of_cuff("CLOUD-2")).reasons == {"unknown-device": 1}
+    assert two_paths.observations.marks == {}
 
 
 def test_r5_a_repeat_by_the_same_path_marks_nothing(stage: Stage) -> None:
@@ -646,13 +663,19 @@ def cloud() -> Iterator[Cloud]:
             yield here
 
 
-def a_body(message: dict[str, Any] | bytes, *, thing: str = SERIAL, received_at: datetime | None = None) -> str:
+def a_body(
+    message: dict[str, Any] | bytes,
+    *,
+    thing: str = SERIAL,
+    format: str = "readings",  # noqa: A002 - the topic's word
+    received_at: datetime | None = None,
+) -> str:
     """A queue's message as IoT's rule writes it."""
     payload = message if isinstance(message, bytes) else json.dumps(message).encode()
     return json.dumps(
         {
             "payload": b64encode(payload).decode(),
-            "topic": f"dt/pma/{thing}/readings",
+            "topic": f"dt/pma/{thing}/{format}",
             "client": thing,
             "received_at": int((received_at or datetime.now(UTC)).timestamp() * 1000),
         }
@@ -674,6 +697,38 @@ def test_r22_r23_what_cannot_be_tried_here_is_given_back(cloud: Cloud) -> None:
     cloud.enrol([SERIAL])
     assert cloud.handle("not as the rule writes", a_body(a_message(just_now()))) == ["m-0"]
     assert len(cloud.items("observations")) == 1
+
+
+@pytest.mark.parametrize("ways", [("PHONE-1", "CLOUD-1"), ("CLOUD-1", "PHONE-1")], ids=["by Bluetooth", "by JSON"])
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
+def test_c24_a_phones_bluetooth_and_the_makers_cloud_are_one_row_in_the_store(
+    cloud: Cloud, ways: tuple[str, str], together: bool
+) -> None:
+    """The octets of 2A35 with a mean, and the maker's JSON without one; a third time changes nothing."""
+    cloud.enrol([SERIAL, "PHONE-1", "CLOUD-1"])
+    held = an_assignment(subject=f"S-{SERIAL}", from_at=datetime(2026, 1, 1, tzinfo=UTC))
+    cuff = a_device(profile="cellular-cuff", gateway="PHONE-1", cloud="CLOUD-1", assignments=(held,))
+    carriers = [a_device(serial=serial, profile="phone", assignments=()) for serial in ("PHONE-1", "CLOUD-1")]
+    batch_put(cloud.dynamodb, "registry", [from_device(one) for one in (cuff, *carriers)])
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+    octets = relayed_pressure(SERIAL, at, at.astimezone(ZoneInfo(a_subject().time_zone)), 128, 81, 96, pulse=66)
+    said = {"serial": SERIAL, "readings": [{"sys": "128", "dia": 81, "pul": 66, "ts": round(at.timestamp())}]}
+    bodies = {
+        "PHONE-1": a_body(octets, thing="PHONE-1", format="gatt"),
+        "CLOUD-1": a_body(said, thing="CLOUD-1", format="vendor/cellular-cuff"),
+    }
+    sent = [bodies[one] for one in (*ways, ways[0])]
+    for batch in [sent] if together else [[one] for one in sent]:
+        assert cloud.handle(*batch) == []
+    assert cloud.items("quarantine") == []
+    page = Observations(cloud.dynamodb, "observations").recent("clinic-a", f"S-{SERIAL}")
+    ((_, one),) = page.items
+    assert (one.device, one.thing, [*one.paths], one.version) == (SERIAL, ways[0], [ways[1]], 2)
+    assert {name: one.values[name] for name in ("systolic", "diastolic", "pulse")} == {
+        "systolic": 128,
+        "diastolic": 81,
+        "pulse": 66,
+    }
 
 
 @pytest.mark.parametrize(("queue", "read_here"), [("inbox", 0), ("backlog", 1)])

@@ -40,7 +40,7 @@ CONTACTS = {
     "duty": [{"channel": "topic"}],
     "head": [],
 }
-DEVICE = {"profile": "tonometer", "class": "medical", "lot": "L7", "gateway": None}
+DEVICE = {"profile": "tonometer", "class": "medical", "lot": "L7", "gateway": None, "cloud": None}
 ASSIGNMENT = {"subject": "S-7F3A", "from": "2026-11-01T09:00:00+04:00", "to": None, "slot": None}
 PLAN = {
     "author": "doc-12",
@@ -369,6 +369,8 @@ def test_a_serial_belongs_to_the_organisation_that_enrolled_it_first(pma: InProc
         ({"gateway": "PHONE-404"}, ["/gateway"]),
         ({"gateway": "SCALE-1"}, ["/gateway"]),
         ({"gateway": "a.b"}, ["/gateway"]),
+        ({"cloud": "CLOUD-404"}, ["/cloud"]),
+        ({"cloud": "SCALE-1", "gateway": "SCALE-1"}, ["/gateway", "/cloud"]),
         ({"roster": ["S-7F3A"]}, ["/roster"]),
         ({"profile": "health-post", "roster": ["S-404"]}, ["/roster"]),
         ({"profile": "health-post", "roster": ["S-7F3A", "S-7F3A"]}, ["/roster"]),
@@ -392,6 +394,9 @@ def test_gateways_carry_and_health_posts_have_a_roster(pma: InProcess) -> None:
     pma.call("PUT", S, SUBJECT)
     assert pma.call("PUT", "/v1/devices/PHONE-1", {"profile": "phone", "class": "medical"})[0] == 201
     assert pma.call("PUT", D, DEVICE | {"gateway": "PHONE-1"})[1]["gateway"] == "PHONE-1"
+    assert pma.call("PUT", "/v1/devices/CLOUD-1", {"profile": "phone", "class": "medical"})[0] == 201
+    assert pma.call("PUT", D, DEVICE | {"gateway": "PHONE-1", "cloud": "CLOUD-1"})[1]["cloud"] == "CLOUD-1"
+    assert pma.call("GET", D)[1]["cloud"] == "CLOUD-1"
     post = {"profile": "health-post", "class": "medical", "roster": ["S-7F3A"]}
     assert pma.call("PUT", "/v1/devices/POST-1", post)[1]["roster"] == ["S-7F3A"]
     assert pma.call("PUT", "/v1/devices/B-1", {"profile": "bracelet", "class": "auxiliary"})[0] == 201

@@ -332,6 +332,20 @@ def test_f4_a_cuff_and_its_phone_may_be_enrolled_in_either_order(world: World, f
     assert (world.reasons(), len(world.observations.rows)) == ([], 3)
 
 
+def test_c24_what_its_makers_cloud_had_sent_before_it_was_paired_is_the_same_measurement(world: World) -> None:
+    (cuff,) = world.registry.owned
+    world.put_device(replace(cuff, gateway="PHONE-1"))
+    for serial in ("PHONE-1", "CLOUD-1"):
+        world.put_device(a_device(serial=serial, profile="phone", assignments=()))
+    for thing in ("CLOUD-1", "PHONE-1"):
+        world.receive(*PAST, thing=thing, device=SERIAL)
+    assert world.reasons() == ["unknown-device"] * 3
+    world.put_device(replace(cuff, gateway="PHONE-1", cloud="CLOUD-1", version=9))
+    world.settle()
+    assert (world.reasons(), [one.thing for one in world.observations.rows.values()]) == ([], ["PHONE-1"] * 3)
+    assert [[*one.paths] for one in world.observations.marks.values()] == [["CLOUD-1"]] * 3
+
+
 def test_f4_a_roster_that_grows_answers_for_what_its_cuffs_measured(world: World) -> None:
     post = a_device(serial="POST-1", profile="health-post", roster=(), assignments=())
     world.put_device(post)
@@ -371,8 +385,9 @@ def test_other_reasons_are_not_for_an_assignment_to_answer(world: World) -> None
         (a_device(), a_device(lot="L7"), [ModelJob(ORGANISATION, SERIAL)]),
         (a_device(), a_device(roster=("S-2",)), [RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT)]),
         (a_device(), a_device(gateway="P-1"), [RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT)]),
+        (a_device(), a_device(cloud="C-1"), [RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT)]),
     ],
-    ids=["new", "only its status", "another lot", "another roster", "another gateway"],
+    ids=["new", "only its status", "another lot", "another roster", "another gateway", "a cloud as well"],
 )
 def test_a_change_asks_for_no_more_than_it_needs(before: Device | None, after: Device, jobs: list[Job]) -> None:
     assert list(jobs_of(DeviceChanged(before, after))) == jobs

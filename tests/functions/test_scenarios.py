@@ -1,6 +1,7 @@
 """What a device does wrong becomes what `python -m device_sim --list` says, by the ingest that is deployed."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -134,19 +135,19 @@ def rows(played: Played) -> list[Observation]:
 
 
 def test_c24_bluetooth_and_the_makers_cloud_are_one_observation_with_both_ways() -> None:
-    """Each speaks through a gateway of its own, as a phone and a cloud do."""
-    played = Played(SCENARIOS["duplicate-path"])
-    played.registry.owned.append(a_device(serial=CLOUD, profile="phone", assignments=()))
-    relayed, said = played.messages[:2]
-    assert (relayed.format, said.format) == ("gatt", "vendor/cellular-cuff")
-    assert played.send(relayed).counts["stored"] == 1
-    played.registry.owned[0] = a_device(
-        serial=DEVICE, profile="cellular-cuff", gateway=CLOUD, assignments=(an_assignment(from_at=LONG_AGO),)
-    )
-    assert played.send(said, thing=CLOUD).counts["repeated"] == 1
-    (row,) = rows(played)
-    (marks,) = played.observations.marks.values()
-    assert (row.thing, marks.paths) == (PHONE, {CLOUD: NOW})
+    """Each speaks through a gateway of its own, as a phone and a cloud do, whichever is first."""
+    for first in (0, 1):
+        played = Played(SCENARIOS["duplicate-path"])
+        played.registry.owned[0] = replace(played.registry.owned[0], cloud=CLOUD)
+        played.registry.owned.append(a_device(serial=CLOUD, profile="phone", assignments=()))
+        relayed, said = played.messages[:2]
+        assert (relayed.format, said.format) == ("gatt", "vendor/cellular-cuff")
+        ways = [(relayed, PHONE), (said, CLOUD)]
+        for (message, thing), count in ((ways[first], "stored"), (ways[1 - first], "repeated")):
+            assert played.send(message, thing=thing).counts[count] == 1
+        (row,) = rows(played)
+        (marks,) = played.observations.marks.values()
+        assert (row.thing, marks.paths) == (ways[first][1], {ways[1 - first][1]: NOW})
 
 
 def test_r7_f14_a_clock_that_drifts_keeps_both_times() -> None:
