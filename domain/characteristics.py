@@ -39,11 +39,13 @@ class Record(NamedTuple):
     """One measurement in a characteristic: its octets, and each field that is there by its name in the table.
 
     A field is a Quantity, an int, a DateTime, a code (None for a reserved one), or a tuple of codes where its name ends
-    in `status`. `flags` are the flags as they are. `crc` of 2AA7, where there is one, is whether it fits.
+    in `status`. `flags` are the flags as they are. `crc` of 2AA7, where there is one, is whether it fits. `fault` is
+    why there are no fields: where a record stops making sense, whatever follows it does too.
     """
 
     octets: bytes
     fields: Mapping[str, Any]
+    fault: Malformed | None = None
 
 
 class _Octets:
@@ -84,14 +86,14 @@ class _Characteristic(NamedTuple):
 def read_characteristic(uuid: str, value: bytes) -> tuple[Record, ...]:
     """Every field of each record in the `value` of a characteristic; all but 2AA7 have one record.
 
-    Raises UnknownFormat, or Malformed for less than the flags say; in 2AA7 for a size that is not theirs.
+    Raises UnknownFormat, or Malformed for less than the flags say; in 2AA7 for a first size that is not theirs.
     """
     number = short(uuid)
     fields = _known(number).fields
     if len(value) > _LONGEST:
         raise Malformed(f"value is over {_LONGEST} octets")
     if number == "2AA7":
-        return tuple(_sized_record(fields, octets) for octets in _by_size(value))
+        return tuple(_sized_records(fields, value))
     said, _ = _read(fields, value)
     return (Record(value, said),)
 
@@ -135,12 +137,18 @@ def _read(fields: tuple[_Field, ...], value: bytes) -> tuple[dict[str, Any], byt
     return said, octets.left
 
 
-def _by_size(value: bytes) -> Iterator[bytes]:
-    """Records one after the other, each with its size, itself included, in front."""
+def _sized_records(fields: tuple[_Field, ...], value: bytes) -> Iterator[Record]:
+    """Records one after the other, each with its size, itself included, in front. Raises Malformed if none is whole."""
     octets = _Octets(value)
     while octets.left:
-        size = octets.peek(1)[0]
-        yield octets.take(max(size, 1))
+        left = octets.left
+        try:
+            yield _sized_record(fields, octets.take(max(left[0], 1)))
+        except Malformed as fault:
+            if left is value:
+                raise
+            yield Record(left, {}, fault)
+            return
 
 
 def _sized_record(fields: tuple[_Field, ...], octets: bytes) -> Record:

@@ -61,7 +61,7 @@ def decode_gatt(arrival: Arrival) -> Message:
 
     UUIDs are 16 bits or the whole. `received_at`, when the gateway took it, is needed where the characteristic has no
     time of its own; `session_start` by 2AA7. 2A34 gives no readings but `contexts`. A record whose time cannot be told
-    or whose check does not fit is Unreadable. Raises UnknownFormat, TooLarge or Malformed naming the field.
+    or whose check or size does not fit is Unreadable. Raises UnknownFormat, TooLarge or Malformed naming the field.
     """
     message = parse_object(arrival.payload, FORMAT)
     device = serial(message)
@@ -87,6 +87,8 @@ def _reading(kind: str, record: Record, message: Json) -> Json | Unreadable:
     fields = record.fields
     flags = [code for name, codes in fields.items() if name.endswith("status") for code in codes]
     octets = {"kind": kind, "octets": record.octets.hex()}
+    if record.fault is not None:
+        return Unreadable(octets, record.fault)
     if not fields.get("crc", True):
         return Unreadable(octets, Malformed("value does not fit its check"))
     try:

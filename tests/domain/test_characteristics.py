@@ -563,9 +563,12 @@ def test_half_an_interval_at_the_end_is_refused() -> None:
         read_characteristic("2A37", bytes.fromhex("10 55 2100 21"))
 
 
-def test_a_record_that_is_longer_than_its_size_says_is_refused() -> None:
-    with pytest.raises(Malformed):
-        read_characteristic("2AA7", bytes.fromhex("06 00 6400 0500 00"))
+@pytest.mark.parametrize("rest", ["00", "06 00 6E00 06", "07 00 6E00 0600 00", "FF", "05 00 6E00 06", "06"])
+def test_a_record_that_breaks_off_takes_none_before_it_along(rest: str) -> None:
+    whole, broken = read_characteristic("2AA7", bytes.fromhex("06 00 6400 0500" + rest))
+    assert (whole.fields["time-offset"], whole.fault) == (5, None)
+    assert (broken.fields, broken.octets) == ({}, bytes.fromhex(rest))
+    assert isinstance(broken.fault, Malformed)
 
 
 @pytest.mark.parametrize("flags", [0x00, 0x03, 0xE0, 0xE3])
@@ -715,7 +718,7 @@ def test_r17_whatever_the_octets_nothing_but_a_refusal_is_raised(uuid: str, valu
         records = read_characteristic(uuid, value)
     except Malformed:
         return
-    assert all("flags" in record.fields for record in records)
+    assert all(("flags" in record.fields) == (record.fault is None) for record in records)
     assert b"".join(record.octets for record in records) == value
 
 

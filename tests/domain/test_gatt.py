@@ -356,6 +356,15 @@ def test_a_record_whose_check_is_wrong_is_refused_alone() -> None:
     assert second.said == {"kind": "cgm", "octets": "08000c100600586f"}
 
 
+def test_r22_a_notification_that_was_cut_off_loses_only_what_was_cut() -> None:
+    said = a_gatt("2AA7", "06 00 3200 0600 06 00 3C00 07", session_start="2026-11-22T08:00:00Z")
+    whole, cut = decode_gatt(an_arrival(said)).readings
+    assert whole["values"] == values(glucose=("50", "mg/dL"))
+    assert isinstance(cut, Unreadable)
+    assert isinstance(cut.refusal, Malformed)
+    assert cut.said == {"kind": "cgm", "octets": "06003c0007"}
+
+
 @pytest.mark.parametrize(
     ("value", "sequence", "codes"),
     [
