@@ -1,0 +1,122 @@
+"""What counts towards a persistence, what of it is remembered, and what is forgotten."""
+
+import pytest
+
+from domain.care_plan import Persistence
+from domain.episode import BREACH, Entry
+from domain.persistence import persisted
+
+MINUTE = 60_000
+LONG_AGO = -10_000 * MINUTE
+FOR = Persistence(milliseconds=15 * MINUTE)
+TWO_OF_THREE = Persistence(readings=2, of=3)
+
+
+def entry(said: str) -> Entry:
+    """`5!` is a breach five minutes after the beginning, `5` none."""
+    minute = int(said.rstrip("!"))
+    return minute * MINUTE, f"r{minute}", BREACH if said.endswith("!") else 0
+
+
+def entries(said: str) -> tuple[Entry, ...]:
+    return tuple(entry(one) for one in said.split())
+
+
+def said(found: tuple[Entry, ...]) -> str:
+    return " ".join(f"{at // MINUTE}{'!' if verdict else ''}" for at, _, verdict in found)
+
+
+@pytest.mark.parametrize(
+    ("persist", "before", "new", "run", "later"),
+    [
+        (FOR, "0! 5!", "15!", "0! 5! 15!", ""),
+        (FOR, "0! 5!", "14!", "", ""),
+        (FOR, "0! 5! 16!", "10!", "0! 5! 10! 16!", ""),
+        (FOR, "0! 5 20!", "10!", "", ""),
+        (FOR, "0! 5 10! 30! 40 50!", "20!", "10! 20! 30!", "40 50!"),
+        (FOR, "0! 20!", "10", "", ""),
+        (TWO_OF_THREE, "", "0!", "", ""),
+        (TWO_OF_THREE, "0!", "5!", "0! 5!", ""),
+        (TWO_OF_THREE, "0! 5", "9!", "0! 9!", ""),
+        (TWO_OF_THREE, "0! 5 6", "9!", "", ""),
+        (TWO_OF_THREE, "0! 5 6 9! 12", "7!", "7! 9!", "12"),
+        (TWO_OF_THREE, "0! 5 6", "3!", "0! 3!", "5 6"),
+        (TWO_OF_THREE, "0! 9!", "5", "", ""),
+        (TWO_OF_THREE, "0! 5 9!", "12", "", ""),
+    ],
+    ids=[
+        *(
+            "long enough",
+            "a minute short",
+            "completed in the middle",
+            "interrupted",
+            "the run around it, and what is newer",
+        ),
+        *("no breach completes nothing", "one", "two", "two of three", "two of four", "the first three that hold it"),
+        *("late, before the others", "no breach in the middle", "no breach at the end"),
+    ],
+)
+def test_c14_c16_the_run_that_persisted_and_what_is_newer(
+    persist: Persistence, before: str, new: str, run: str, later: str
+) -> None:
+    _, found, after = persisted(persist, entries(before), entry(new), LONG_AGO)
+    assert (said(found), said(after)) == (run, later)
+
+
+@pytest.mark.parametrize("known", ["0!", "5!", "9!"], ids=["the first", "one between", "the last"])
+@pytest.mark.parametrize("again", ["!", ""], ids=["as it was", "judged otherwise by a new plan"])
+def test_c16_a_reading_that_is_known_changes_nothing(known: str, again: str) -> None:
+    before = entries("0! 5! 9!")
+    assert persisted(TWO_OF_THREE, before, entry(known.rstrip("!") + again), LONG_AGO) == (before, (), ())
+
+
+def test_two_readings_of_one_moment_are_two() -> None:
+    before = ((0, "a", BREACH), (0, "c", BREACH))
+    found, _, _ = persisted(TWO_OF_THREE, before, (0, "b", BREACH), LONG_AGO)
+    assert [name for _, name, _ in found] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("persist", "before", "new", "stale", "kept"),
+    [
+        (FOR, "", "0", -999, ""),
+        (FOR, "0 3! 4", "5!", -999, "3! 4 5!"),
+        (FOR, "0! 5! 9!", "20!", 30, "5! 9! 20!"),
+        (FOR, "0! 4! 9!", "20!", 30, "4! 9! 20!"),
+        (FOR, "0! 9!", "20!", 30, "0! 9! 20!"),
+        (FOR, "0! 5! 9!", "20!", 4, "0! 5! 9! 20!"),
+        (FOR, "0! 5! 9!", "20!", 5, "5! 9! 20!"),
+        (TWO_OF_THREE, "0! 1! 2! 3! 4!", "5!", 9, "0! 1! 2! 3! 4! 5!"),
+        (TWO_OF_THREE, "0! 1! 2! 3! 4! 5!", "6!", 9, "1! 2! 3! 4! 5! 6!"),
+        (TWO_OF_THREE, "0! 1! 2! 3! 4! 5!", "6!", 0, "0! 1! 2! 3! 4! 5! 6!"),
+        (TWO_OF_THREE, "0! 1! 2! 3! 4! 5! 6!", "7!", 1, "1! 2! 3! 4! 5! 6! 7!"),
+        (TWO_OF_THREE, "0! 1 2! 3! 4! 5! 6!", "7!", 9, "2! 3! 4! 5! 6! 7!"),
+    ],
+    ids=[
+        *("no breach begins nothing", "from the first breach on", "of what is stale, what the period needs"),
+        *("its last before the period", "nothing before", "what is fresh stays", "stale since this moment"),
+        *("twice the window", "more of it is stale", "more, but fresh", "only what is stale", "then the first breach"),
+    ],
+)
+def test_what_may_still_count_is_remembered(persist: Persistence, before: str, new: str, stale: int, kept: str) -> None:
+    found, _, _ = persisted(persist, entries(before), entry(new), stale * MINUTE)
+    assert said(found) == kept
+
+
+@pytest.mark.parametrize(
+    ("before", "gone"),
+    [
+        (" ".join(f"{at}!" for at in range(63)), None),
+        (" ".join(f"{at}!" for at in range(64)), 1),
+        ("0! 1 2! " + " ".join(f"{at}!" for at in range(3, 64)), 3),
+        ("0! 1 2 3 4! " + " ".join(f"{at}!" for at in range(5, 64)), 2),
+        (" ".join(f"{at}{'' if at % 2 else '!'}" for at in range(64)), 0),
+    ],
+    ids=["sixty-four", "one more", "behind what changes", "what is the same on both sides", "what all says something"],
+)
+def test_of_more_than_sixty_four_one_goes_that_says_nothing_new(before: str, gone: int | None) -> None:
+    """Where every one differs from its neighbours, the oldest."""
+    week = Persistence(milliseconds=7 * 24 * 60 * MINUTE)
+    found, _, _ = persisted(week, entries(before), entry("70!"), LONG_AGO)
+    all_of_them = {at for at, _, _ in (*entries(before), entry("70!"))}
+    assert all_of_them - {at for at, _, _ in found} == ({gone * MINUTE} if gone is not None else set())
