@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
@@ -49,7 +48,6 @@ from domain.episode import (
     Signal,
     Snooze,
     Snoozed,
-    Stage,
     State,
     Tick,
     Told,
@@ -68,6 +66,7 @@ from domain.technical import NO_DATA, check_battery, check_device, check_plan, h
 from domain.trend import MOST_POINTS, Node, Place, Point, holds
 from domain.turn import PLAN_UNREADABLE as CARE_PLAN
 from domain.turn import Turn
+from domain.within_limits import unmoved, within_limits
 
 __all__ = [
     "ARTEFACTS", "CARE_PLAN", "ENGINE_VERSION", "LONGEST_SNOOZE", "NO_DATA", "TRANSITIONS", "Acknowledge",
@@ -87,9 +86,18 @@ def step(state: State, event: Event, plan: Plan | None, now: datetime) -> tuple[
 
     `state` itself is returned when nothing changed. `now` is the clock: it decides what is fresh and what has expired.
     """
-    if plan is None and isinstance(event, Observation):
-        return state, [Decision(None, None, "idle", "idle", "no-plan")], []
-    turn = _Step(state, event, plan or _NO_PLAN, milliseconds(now))
+    if isinstance(event, Observation):
+        if plan is None:
+            return state, [Decision(None, None, "idle", "idle", "no-plan")], []
+        foreseen = within_limits(state, event, plan)
+        if foreseen is not None:
+            return state, foreseen, []
+    return walk(state, event, plan or _NO_PLAN, now)
+
+
+def walk(state: State, event: Event, plan: Plan, now: datetime) -> tuple[State, list[Decision], list[Alert]]:
+    """`step` through every rule's episode, also where what comes of it is known beforehand."""
+    turn = _Step(state, event, plan, milliseconds(now))
     turn.take(event)
     return turn.outcome(state)
 
@@ -174,7 +182,7 @@ class _Step(Turn):
                 self.keep(rule.id, before, after)
                 decide(Decision(rule.id, rule.plan_version, before.stage, after.stage, why))
             else:
-                decide(_unmoved(rule, before.stage, useless or "within-limits"))
+                decide(unmoved(rule, before.stage, useless or "within-limits"))
 
     def _held(self, rule: Rule, condition: Node, at: int, *, news: bool) -> bool | None:
         """Whether the rule's condition is met; None if that cannot be told.
@@ -426,12 +434,6 @@ class _Step(Turn):
             return worse
         told: Told = "measure-again" if episode.stage == "confirming" else "raised"
         return self.publish(worse, told, severity=severity, plan_version=rule.plan_version)
-
-
-@lru_cache(maxsize=4096)
-def _unmoved(rule: Rule, stage: Stage, why: Why) -> Decision:
-    """The decision that most rules come to on most readings, always the same."""
-    return Decision(rule.id, rule.plan_version, stage, stage, why)
 
 
 def _grows(rule: Rule, episode: Episode, key: Key) -> bool:
