@@ -4,7 +4,7 @@ import os
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -203,8 +203,7 @@ def _later(sample: Observation, number: int) -> Observation:
     """The `number`-th reading of the trace, one in six hours; three in a hundred are a crisis."""
     at = cases.NOW + timedelta(hours=6 * number)
     systolic = Decimal(190 if number % 100 < 3 else 118 + number % 9)
-    return replace(
-        sample,
+    return sample._replace(
         id=f"o-{number}",
         values={**sample.values, "systolic": systolic},
         measured_at=at,

@@ -5,7 +5,7 @@ alert.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, time
 
 from domain.alert import Alert
@@ -54,7 +54,7 @@ def as_if_prompt(observations: Iterable[Observation]) -> list[Observation]:
     """The past as a dry run takes it: each reading arrived when it was measured."""
     return sorted(
         (
-            one if one.received_at == one.measured_at else replace(one, received_at=one.measured_at)
+            one if one.received_at == one.measured_at else one._replace(received_at=one.measured_at)
             for one in observations
         ),
         key=lambda one: (one.measured_at, one.id),

@@ -291,7 +291,7 @@ def _with_confusion_flagged(accepted: list[tuple[Identity, Observation]]) -> lis
         if pulse is not None and len(accepted) > 1
     ]
     return [
-        (identity, replace(one, flags=(*one.flags, MATERNAL_CONFUSION)))
+        (identity, one._replace(flags=(*one.flags, MATERNAL_CONFUSION)))
         if pulses and one.kind == "fetal-heart-rate" and any(_is_hers(one, *pulse) for pulse in pulses)
         else (identity, one)
         for identity, one in accepted

@@ -1,10 +1,11 @@
 """An observation: a reading we accepted, coded, in canonical units, attributed to a subject."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 Origin = Literal["device", "manual", "call"]
 DeviceClass = Literal["medical", "auxiliary"]
@@ -14,8 +15,7 @@ RECALLED = "recalled"
 """The tag of what falls under a recall: the engine takes it for no evidence either way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """One accepted reading. Times are aware and keep the offset they were given; values are in canonical units.
 
     `id` is made from the reading's identity (see `functions/ingest`), so the same reading always has the same id.
@@ -30,7 +30,7 @@ class Observation:
     device: str
     thing: str
     kind: str
-    values: dict[str, Decimal]
+    values: Mapping[str, Decimal]
     measured_at: datetime
     device_time: datetime
     received_at: datetime
@@ -38,11 +38,11 @@ class Observation:
     device_class: DeviceClass = "medical"
     slot: int | None = None
     flags: tuple[str, ...] = ()
-    context: dict[str, str] = field(default_factory=dict)
+    context: Mapping[str, str] = MappingProxyType({})
     tags: frozenset[str] = frozenset()
     record: int | None = None
     recalls: frozenset[str] = frozenset()
-    paths: Mapping[str, datetime] = field(default_factory=dict)
+    paths: Mapping[str, datetime] = MappingProxyType({})
     version: int = 1
 
 
@@ -66,8 +66,7 @@ def marked(one: Observation, marks: Marks) -> Observation:
     said = dict.fromkeys(one.recalls, True) | dict(marks.recalls)
     recalls = frozenset(recall for recall, in_force in said.items() if in_force)
     tags = one.tags | {RECALLED} if recalls else one.tags - {RECALLED} if said else one.tags
-    return replace(
-        one,
+    return one._replace(
         measured_at=marks.measured_at or one.measured_at,
         context={**one.context, **marks.context},
         tags=tags,

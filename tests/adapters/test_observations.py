@@ -1,7 +1,6 @@
 """Rows are written once and found again: the table and its fake keep the same promises."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -121,7 +120,7 @@ class TestMarks:
         assert self.tags(rows) == ({"late", "recalled"}, 6)
 
     def test_p8_what_was_recalled_as_it_came_in_is_no_more(self, rows: Rows) -> None:
-        rows.put([(FULL[0], replace(FULL[1], tags=frozenset({"late", "recalled"}), recalls=frozenset({"r-1"})))])
+        rows.put([(FULL[0], FULL[1]._replace(tags=frozenset({"late", "recalled"}), recalls=frozenset({"r-1"})))])
         assert self.tags(rows) == ({"late", "recalled"}, 1)
         rows.withdraw_recall(row_key(FULL[0]), "r-1")
         assert self.tags(rows) == ({"late"}, 2)

@@ -377,7 +377,7 @@ def test_our_observation_has_the_shape_of_hl7s_example(file: str, kind: str, val
 
 def test_ids_do_not_depend_on_when_they_are_rendered() -> None:
     one = an_observation()
-    again = replace(one, received_at=one.received_at.astimezone(UTC) + timedelta(days=1))
+    again = one._replace(received_at=one.received_at.astimezone(UTC) + timedelta(days=1))
     assert [part["id"] for part in rendered(one)] == [part["id"] for part in rendered(again)]
 
 

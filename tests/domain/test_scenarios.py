@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -119,7 +119,7 @@ class Patient:
             tags=frozenset(given.get("tags", ())),
         )
         if "id" in given:
-            one = replace(one, id=given["id"])
+            one = one._replace(id=given["id"])
             self.readings[given["id"]] = one
         return one
 

@@ -1,7 +1,6 @@
 """What people do about an alert over the API, while readings go on coming (R57)."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 from adapters.alerts import Episodes
 from adapters.aws import client as aws_client
 from domain.alert import Alert
-from domain.observation import Observation
 from functions.evaluate.service import Change, evaluate
 from functions.registry.wiring import clock, wired
 from ops.api_examples import EXAMPLES
@@ -62,8 +60,7 @@ def measure(
 ) -> None:
     """A reading of so many minutes from now through the engine, as evaluate has it."""
     moment = (at or clock()) + timedelta(minutes=minutes)
-    one: Observation = replace(
-        an_observation(),
+    one = an_observation()._replace(
         id=f"{subject}-{systolic}-{minutes}",
         organisation=organisation,
         subject=subject,

@@ -187,7 +187,7 @@ def test_a_late_reading_of_a_sunday_belongs_to_the_week_that_ends_with_it(at: da
 def test_f14_a_reading_counts_where_it_was_measured_not_where_its_clock_put_it() -> None:
     """… for a clock that is wrong by more than a day is quarantined."""
     stage = Stage(subject=a_subject(told_to=SUNDAY))
-    drifted = [replace(one, device_time=one.device_time - timedelta(hours=23)) for one in a_week()]
+    drifted = [one._replace(device_time=one.device_time - timedelta(hours=23)) for one in a_week()]
     stage.brings(drifted)
     (pressure,) = (one for one in stage.derived().values() if one["code"]["coding"][0]["code"] == "96607-7")
     assert pressure["component"][0]["valueQuantity"]["value"] == 130

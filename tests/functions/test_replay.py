@@ -590,7 +590,7 @@ def an_accepted() -> Any:
     world = World()
     world.receive(3 * HOURS)
     ((_, row),) = world.observations.rows.items()
-    row = replace(row, subject=SUBJECT)
+    row = row._replace(subject=SUBJECT)
     return Identity(row.organisation, row.subject, row.kind, row.device_time, row.id), row
 
 
