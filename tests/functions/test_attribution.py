@@ -188,6 +188,7 @@ class Attribution(RuleBasedStateMachine):
     @rule(mode=st.sampled_from(["block", "flag"]))
     def recall(self, mode: Any) -> None:
         self.registry.recalled = [Recall("r-1", ORGANISATION, mode, "reads low", self.now, serials=(SERIAL, SERIAL))]
+        self.now += 2 * RECALLS_KNOWN_FOR  # what is stored meanwhile, replay marks
 
     @rule()
     def withdraw_the_recall(self) -> None:
