@@ -41,6 +41,8 @@ SIGNAL_LOSS = "signal-loss"
 MATERNAL_CONFUSION = "maternal-confusion"
 
 _AT_ONCE = timedelta(seconds=30)
+_NAMES = ("kind", "measured_at", "slot", "subject", "record")
+"""What tells one reading from another without what it measured: a pressure can be guessed from its hash (P5)."""
 
 
 class Opened(NamedTuple):
@@ -312,6 +314,8 @@ def _set_aside(
     """
     arrival, message = opened.arrival, opened.message
     said: Any = None if number is None else opened.readings[number][0]
+    if isinstance(refusal, NoConsent):
+        said = {name: said[name] for name in _NAMES if name in said}
     sent = arrival.payload if number is None else canonical_json(said).encode()
     digest = sha256(sent).hexdigest()
     one = SetAside(

@@ -16,9 +16,9 @@ class SetAside:
 
     `id` is made from organisation, thing, device and what was sent, so that a second sending is a repeat of the first.
     `organisation` is NOBODY where the thing was never enrolled: only the operator sees it. `payload` is what can be
-    tried again; without consent it is None (P5) and only `device_time` (as the device wrote it), `kind` and the hash
-    `sha256` of the reading are kept. `profile` is the model of a device that was enrolled, `subject` who held it, where
-    that was known before the reading was refused.
+    tried again; without consent it is None (P5) and only `device_time` (as the device wrote it), `kind` and a hash,
+    `sha256`, of the reading without its values are kept, and the id is made of that. `profile` is the model of a device
+    that was enrolled, `subject` who held it, where that was known before the reading was refused.
     """
 
     id: str

@@ -282,7 +282,8 @@ def test_p5_without_consent_a_reading_is_set_aside_unread() -> None:
     bad = a_reading(values={"systolic": "secret"}, flags="secret")
     result = judged(an_arrival(a_message(bad)), subject=a_subject(consent=WITHOUT_CONSENT))
     (one,) = result.refused
-    written = json.dumps(bad, sort_keys=True, separators=(",", ":")).encode()
+    named = {name: bad[name] for name in ("kind", "measured_at")}
+    written = json.dumps(named, sort_keys=True, separators=(",", ":")).encode()
     assert (one.reason, one.payload, one.kind, one.device_time, one.sha256) == (
         "no-consent",
         None,
@@ -292,6 +293,19 @@ def test_p5_without_consent_a_reading_is_set_aside_unread() -> None:
     )
     assert result.archived == ()
     assert "secret" not in repr(one)
+
+
+def test_p5_r91_what_was_measured_without_consent_cannot_be_guessed_from_what_is_kept() -> None:
+    """There are some millions of pressures, and a hash of each is made in seconds."""
+    subject = a_subject(consent=WITHOUT_CONSENT)
+    kept = {
+        repr(judged(an_arrival(a_message(a_reading(values=values, **more))), subject=subject).refused)
+        for values in (a_pressure(152, 97), a_pressure(118, 76))
+        for more in ({}, {"flags": ["movement"]}, {"context": {"posture": "sitting"}})
+    }
+    assert len(kept) == 1
+    other = a_reading(measured_at="2026-11-22T12:58:00+04:00")
+    assert repr(judged(an_arrival(a_message(other)), subject=subject).refused) not in kept
 
 
 def test_p5_of_a_message_only_what_consent_covers_is_archived() -> None:
