@@ -478,7 +478,7 @@ TOLD = ConsentTold(ORGANISATION, SUBJECT, 3, ("hypertension",), NOW - timedelta(
     ],
     ids=["given", "withdrawn", "erased", "erased and never given", "no date"],
 )
-def test_p5_a_consent_is_a_resource_of_r4(told: ConsentTold, status: str, period: set[str]) -> None:
+def test_p5_a_consent_is_a_resource_of_release_4(told: ConsentTold, status: str, period: set[str]) -> None:
     sent = fhir.bundle([], [], {}, [], [told])
     Bundle.model_validate(sent)
     (entry,) = sent["entry"]

@@ -294,6 +294,50 @@ def test_what_is_remembered_of_serials_is_bounded(stage: Stage) -> None:
     assert stage.ingest.remembered == {SERIAL: "clinic-a"}
 
 
+# those who have no smartphone
+
+OTHER = "S-0002"
+WITHOUT_A_PHONE: dict[str, tuple[Device, dict[str, Any], str, str]] = {
+    "a cuff with a SIM of its own": (
+        a_device(serial="CEL-1", profile="cellular-cuff"),
+        {"readings": [{"sys": "128", "dia": 81, "pul": 66, "ts": round(NOW.timestamp()) - 60}]},
+        "vendor/cellular-cuff",
+        f"CEL-1 {SUBJECT} device",
+    ),
+    "a health post's cuff": (
+        a_device(serial="CUFF-1", gateway="POST-1", assignments=()),
+        a_message(a_reading(subject=OTHER), device="CUFF-1"),
+        "readings",
+        f"CUFF-1 {OTHER} device",
+    ),
+    "typed by a nurse at the post": (
+        a_device(serial="POST-2", profile="health-post", roster=(OTHER,), assignments=()),
+        a_message(a_reading(subject=OTHER, origin="manual")),
+        "readings",
+        f"POST-2 {OTHER} manual",
+    ),
+    "told by telephone": (
+        a_device(serial="POST-2", profile="health-post", roster=(OTHER,), assignments=()),
+        a_message(a_reading(subject=OTHER, origin="call")),
+        "readings",
+        f"POST-2 {OTHER} call",
+    ),
+}
+
+
+@pytest.mark.parametrize("who", WITHOUT_A_PHONE)
+def test_f16_p7_who_has_no_smartphone_is_measured_all_the_same(stage: Stage, who: str) -> None:
+    device, said, form, becomes = WITHOUT_A_PHONE[who]
+    post = a_device(serial="POST-1", profile="health-post", roster=(SUBJECT, OTHER), assignments=())
+    stage.registry.owned = [device, post]
+    stage.registry.enrolled.append(a_subject(id=OTHER))
+    thing = device.gateway or device.serial
+    outcome = stage(an_arrival(said, thing=thing, topic=f"dt/pma/{thing}/{form}"))
+    assert (of(outcome, "stored"), outcome.reasons) == ([1], {})
+    (row,) = stage.observations.rows.values()
+    assert f"{row.device} {row.subject} {row.origin}" == becomes
+
+
 # what a repeat brings
 
 
@@ -729,6 +773,22 @@ def test_c24_a_phones_bluetooth_and_the_makers_cloud_are_one_row_in_the_store(
         "diastolic": 81,
         "pulse": 66,
     }
+
+
+def test_c29_two_workers_between_reading_and_writing_make_one_row_in_the_store(cloud: Cloud) -> None:
+    """The second takes the same message while the first is about to write."""
+    cloud.enrol([SERIAL])
+    body, given_back = a_body(a_message(just_now())), []
+    writing = "before-send.dynamodb.BatchWriteItem"
+
+    def overtake(**_: object) -> None:
+        cloud.dynamodb.meta.events.unregister(writing, overtake)
+        given_back.append(cloud.handle(body))
+
+    cloud.dynamodb.meta.events.register(writing, overtake)
+    assert cloud.handle(body) == []
+    assert (given_back, len(cloud.items("observations"))) == ([[]], 1)
+    assert cloud.items("quarantine") == []
 
 
 @pytest.mark.parametrize(("queue", "read_here"), [("inbox", 0), ("backlog", 1)])
