@@ -208,22 +208,21 @@ def plan_for(
     no rule at all, and says so (`unreadable`): never silence (R45).
     """
     zone = ZoneInfo(subject.time_zone)
-    in_force = max(
-        (one for one in versions if one.effective_from <= at), key=operator.attrgetter("version"), default=None
-    )
-    if in_force is not None:
-        own = _stored(in_force.document, str(in_force.version))
+    in_force = [one for one in versions if one.effective_from <= at]
+    unreadable = None
+    if in_force:
+        newest = max(in_force, key=operator.attrgetter("version"))
+        own = _stored(newest.document, str(newest.version))
         if own is not None:
-            return _gather((own,), zone, since=in_force.effective_from)
-    templates = tuple(programmes[name].plan for name in subject.programmes if name in programmes)
-    if templates or in_force is not None:
-        return _gather(templates, zone, unreadable=None if in_force is None else str(in_force.version))
-    return None
+            return _gather((own,), zone, newest.effective_from)
+        unreadable = str(newest.version)
+    templates = [programmes[name].plan for name in subject.programmes if name in programmes]
+    return _gather(tuple(templates), zone, None, unreadable) if templates or in_force else None
 
 
 def plan_of(own: CarePlan, zone: ZoneInfo, *, since: datetime) -> Plan:
     """What judges readings under `own` alone, as if it had been in force since then."""
-    return _gather((own,), zone, since=since)
+    return _gather((own,), zone, since)
 
 
 @lru_cache(maxsize=1024)
@@ -236,7 +235,7 @@ def _stored(document: str, label: str) -> CarePlan | None:
 
 @lru_cache(maxsize=1024)
 def _gather(
-    plans: tuple[CarePlan, ...], zone: ZoneInfo, *, since: datetime | None = None, unreadable: str | None = None
+    plans: tuple[CarePlan, ...], zone: ZoneInfo, since: datetime | None = None, unreadable: str | None = None
 ) -> Plan:
     """One plan of several templates: of rules with the same id, and of the rest, the first programme's count."""
     rules: dict[str, Rule] = {}
