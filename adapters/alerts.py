@@ -34,7 +34,7 @@ from adapters.dynamodb import (
     query,
     transact,
 )
-from adapters.registry import plan_key, subject_key, to_attended
+from adapters.registry import ATTENDED, plan_key, subject_key, to_attended
 from domain.alert import Acknowledged, Alert, Monitored, State, dump, load
 from domain.decisions import Judged
 from domain.enrolment import ConsentTold
@@ -49,6 +49,8 @@ _Row: TypeAlias = AttributeValues | None
 
 _ALERT = "alert#"
 _OUTBOX = "outbox#"
+_NOTHING = State()
+_READ = ("version", "state", "versions", *ATTENDED)
 _PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00#[\w-]+", re.ASCII)
 
 
@@ -194,6 +196,7 @@ class Episodes:
                 self.table: [state for state, _, _ in keys.values()],
                 self.registry: [key for _, *of_subject in keys.values() for key in of_subject],
             },
+            attributes=_READ,
         )
         return {
             who: _monitored(
@@ -253,7 +256,7 @@ def _monitored(
     return Monitored(
         subject=None if subject is None else to_attended(subject),
         plans=() if plan is None else to_versions(decode_item(plan)),
-        state=State() if state is None else load(state["state"]["S"]),
+        state=_NOTHING if state is None else load(state["state"]["S"]),
         version=0 if state is None else int(state["version"]["N"]),
     )
 

@@ -129,6 +129,10 @@ def to_subject(item: Item) -> Subject:
     )
 
 
+ATTENDED = ("programmes", "time_zone", "consent")
+"""The attributes that `to_attended` takes."""
+
+
 def to_attended(row: AttributeValues) -> Attended:
     """The same, as far as it decides how readings are judged, of a row as the table gives it."""
     given = row.get("consent", {}).get("M")

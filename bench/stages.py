@@ -71,7 +71,7 @@ def _cloud() -> Cloud:
         found: dict[str, list[Any]] = {}
         for table, wanted in request["RequestItems"].items():
             keys = [(key["pk"]["S"], key["sk"]["S"]) for key in wanted["Keys"]]
-            found[table] = [rows[key] for key in keys if key in rows]
+            found[table] = [_projected(rows[key], wanted) for key in keys if key in rows]
         return {"Responses": found, "UnprocessedKeys": {}}
 
     return Cloud(
@@ -84,6 +84,11 @@ def _cloud() -> Cloud:
             "Decrypt": {"Plaintext": b64encode(cases.ARCHIVE_KEY).decode()},
         }
     )
+
+
+def _projected(row: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    only = wanted.get("ExpressionAttributeNames", {}).values()
+    return {name: value for name, value in row.items() if not only or name in only}
 
 
 @contextmanager
