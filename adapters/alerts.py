@@ -47,6 +47,7 @@ Who: TypeAlias = tuple[str, str]
 
 _Row: TypeAlias = AttributeValues | None
 
+_NOTHING = State()
 _ALERT = "alert#"
 _OUTBOX = "outbox#"
 _NOTHING = State()

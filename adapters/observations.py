@@ -118,7 +118,7 @@ def to_observation(row: AttributeValues) -> Observation:
         slot=None if slot is None else int(slot["N"]),
         flags=tuple(decode(row["flags"])) if "flags" in row else (),
         context=decode(row["context"]) if "context" in row else {},
-        tags=frozenset(decode(row["tags"])),
+        tags=frozenset([tag["S"] for tag in row["tags"]["L"]]),
         record=None if record is None else int(record["N"]),
         recalls=frozenset(decode(row["recalls"])) if "recalls" in row else frozenset(),
     )
