@@ -162,7 +162,8 @@ def _parameters(one: Operation) -> Iterable[dict[str, Any]]:
         says = "at random, for one request: repeated within 30 days, it gets the same answer and does nothing again"
         yield _header("Idempotency-Key", says, "^[!-~]{16,128}$")
     if one.edits:
-        yield _header("If-Match", "the ETag of the version that you mean to edit", '^"[0-9]{1,9}"$')
+        says = "the ETag of the version that you mean to edit; `*` for whichever is there"
+        yield _header("If-Match", says, r'^("[0-9]{1,9}"|\*)$')
 
 
 def _header(name: str, says: str, pattern: str) -> dict[str, Any]:

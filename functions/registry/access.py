@@ -29,6 +29,7 @@ from functions.registry import auditing
 from functions.registry.answers import again
 from functions.registry.auditing import Auditor
 from functions.registry.operation import MOST_ITEMS, USUAL_ITEMS, Method, Operation, Query
+from functions.registry.service import ANY_VERSION
 from functions.registry.wiring import clock, wired
 
 Handler: TypeAlias = Callable[..., Response[str]]
@@ -221,6 +222,8 @@ class Routes(APIGatewayHttpRouter):
         given = self.current_event.headers.get("if-match")
         if given is None:
             return None
+        if given.strip() == "*":
+            return ANY_VERSION
         match = _ETAG.fullmatch(given.strip())
         if match is None:
             raise InvalidRequest(Fault("header:if-match", 'the ETag of the version you read, as in "3"'))

@@ -33,6 +33,9 @@ from domain.request import (
 P = ParamSpec("P")
 T = TypeVar("T")
 
+ANY_VERSION = -1
+"""`If-Match: *`: whatever is there is meant, but something is."""
+
 _TRIES = 5
 
 
@@ -96,7 +99,9 @@ def persistent(use_case: Callable[P, T]) -> Callable[P, T]:
 
 def check_version(if_match: int | None, present: int) -> None:
     """Raises StaleVersion when the caller means to edit another version than the present one (0: nothing is there)."""
-    if if_match is not None and if_match != present:
+    if if_match == ANY_VERSION and not present:
+        raise StaleVersion("there is nothing yet that could be edited")
+    if if_match not in (None, ANY_VERSION, present):
         raise StaleVersion("somebody else changed it since you read it: read it again")
 
 

@@ -352,6 +352,14 @@ def test_r86_an_edit_of_a_version_that_is_no_longer_the_newest_is_refused(
     assert faults(pma.call("PUT", path, body, if_match="W/x")) == ["header:if-match"]
 
 
+def test_r86_a_star_means_whatever_is_there_but_something(pma: InProcess) -> None:
+    for path, body in ((S, SUBJECT), (D, DEVICE), (E, ENDPOINT), (f"{S}/care-plan", PLAN)):
+        assert pma.call("PUT", path, body, if_match="*")[0] == 412, "nothing is there to be edited"
+        assert pma.call("PUT", path, body)[0] == 201
+    assert pma.call("PUT", E, ENDPOINT | {"window_seconds": 20}, if_match="*")[0] == 200
+    assert pma.call("DELETE", E, if_match="*")[0] == 204
+
+
 def test_a_serial_belongs_to_the_organisation_that_enrolled_it_first(pma: InProcess) -> None:
     assert pma.call("PUT", D, DEVICE)[0] == 201
     status, document, _ = pma.call("PUT", D, DEVICE, client="client-b")
