@@ -1,6 +1,7 @@
 """No message leaves the outbox before its PUBACK."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -44,10 +45,11 @@ def a_gateway(
     in_flight: int = 2,
     later: Later | None = None,
     clock: Clock | None = None,
+    identity: Identity = IDENTITY,
 ) -> Gateway:
     return Gateway(
         BROKER,
-        IDENTITY,
+        identity,
         clock=clock or Clock(),
         outbox=outbox,
         in_flight=in_flight,
@@ -125,6 +127,21 @@ def test_r19_the_wait_doubles_up_to_a_minute_with_jitter_and_starts_anew() -> No
     broker.answer = lambda topic, body: TIMEOUT
     send(gateway, 2)
     assert later.waits[-1] <= 1
+
+
+def test_r19_a_fleet_that_failed_together_does_not_come_back_together() -> None:
+    """Six times nobody answers any of two hundred; of their seventh tries no second sees more than a tenth."""
+    tries: Counter[int] = Counter()
+    for number in range(200):
+        later = Later()
+        one = Identity(f"BP-{number:03}", Path("cert.pem"), Path("key.pem"))
+        gateway = a_gateway(FakeBroker(answer=lambda topic, body: TIMEOUT), later=later, identity=one)
+        gateway.send(f"dt/pma/{one.thing}/readings", b"1")
+        for _ in range(6):
+            later.come()
+        tries[int(sum(later.waits))] += 1
+    assert sum(tries.values()) == 200
+    assert max(tries.values()) <= 20
 
 
 def test_two_failures_at_once_make_one_wait() -> None:
