@@ -41,6 +41,7 @@ def said(found: tuple[Entry, ...]) -> str:
         (TWO_OF_THREE, "0! 5 6", "9!", "", ""),
         (TWO_OF_THREE, "0! 5 6 9! 12", "7!", "7! 9!", "12"),
         (TWO_OF_THREE, "0! 5 6", "3!", "0! 3!", "5 6"),
+        (TWO_OF_THREE, "0! 5! 6 7", "9!", "", ""),
         (TWO_OF_THREE, "0! 9!", "5", "", ""),
         (TWO_OF_THREE, "0! 5 9!", "12", "", ""),
     ],
@@ -53,7 +54,7 @@ def said(found: tuple[Entry, ...]) -> str:
             "the run around it, and what is newer",
         ),
         *("no breach completes nothing", "one", "two", "two of three", "two of four", "the first three that hold it"),
-        *("late, before the others", "no breach in the middle", "no breach at the end"),
+        *("late, before the others", "two of before, and one", "no breach in the middle", "no breach at the end"),
     ],
 )
 def test_c14_c16_the_run_that_persisted_and_what_is_newer(
@@ -63,11 +64,13 @@ def test_c14_c16_the_run_that_persisted_and_what_is_newer(
     assert (said(found), said(after)) == (run, later)
 
 
-@pytest.mark.parametrize("known", ["0!", "5!", "9!"], ids=["the first", "one between", "the last"])
-@pytest.mark.parametrize("again", ["!", ""], ids=["as it was", "judged otherwise by a new plan"])
-def test_c16_a_reading_that_is_known_changes_nothing(known: str, again: str) -> None:
-    before = entries("0! 5! 9!")
-    assert persisted(TWO_OF_THREE, before, entry(known.rstrip("!") + again), LONG_AGO) == (before, (), ())
+@pytest.mark.parametrize("minute", [0, 5, 9], ids=["the first", "one between", "the last"])
+@pytest.mark.parametrize("before", ["0! 5! 9!", "0 5 9"], ids=["breaches", "none"])
+@pytest.mark.parametrize("again", ["!", ""], ids=["a breach now", "none now"])
+def test_c16_a_reading_that_is_known_changes_nothing(minute: int, before: str, again: str) -> None:
+    """However a plan that has changed judges it."""
+    known = entries(before)
+    assert persisted(TWO_OF_THREE, known, entry(f"{minute}{again}"), LONG_AGO) == (known, (), ())
 
 
 def test_two_readings_of_one_moment_are_two() -> None:
@@ -110,9 +113,19 @@ def test_what_may_still_count_is_remembered(persist: Persistence, before: str, n
         (" ".join(f"{at}!" for at in range(64)), 1),
         ("0! 1 2! " + " ".join(f"{at}!" for at in range(3, 64)), 3),
         ("0! 1 2 3 4! " + " ".join(f"{at}!" for at in range(5, 64)), 2),
+        ("0! 1! 2 " + " ".join(f"{at}!" for at in range(3, 64)), 4),
+        (" ".join(f"{at}{'' if at % 2 else '!'}" for at in range(63)) + " 63!", 63),
         (" ".join(f"{at}{'' if at % 2 else '!'}" for at in range(64)), 0),
     ],
-    ids=["sixty-four", "one more", "behind what changes", "what is the same on both sides", "what all says something"],
+    ids=[
+        "sixty-four",
+        "one more",
+        "behind what changes",
+        "the same on both sides",
+        "not on one side",
+        "the last but one",
+        "all say something",
+    ],
 )
 def test_of_more_than_sixty_four_one_goes_that_says_nothing_new(before: str, gone: int | None) -> None:
     """Where every one differs from its neighbours, the oldest."""
