@@ -482,6 +482,18 @@ def test_c22_what_never_came_is_withdrawn_with_all_rules_of_its_kind() -> None:
     assert life.happen(PlanChanged(*WHO), 22).stages() == {}
 
 
+def test_c6_c7_r49_what_grows_worse_is_repeated_as_often_as_anything_new() -> None:
+    """However often it had been repeated while it was less severe."""
+    life = Life(a_plan(CRISIS | {"repeat": REPEAT})).read(reading(0, 190, **BAND))
+    for minute in (15, 30, 45, 60):
+        life.tick(minute)
+    assert [what for what, _, _ in life.told] == ["raised"] + ["repeated"] * 3
+    life.read(reading(61, 190))
+    for minute in (76, 91, 106, 121):
+        life.tick(minute)
+    assert life.told[4:] == [RAISED, *[REPEATED] * 3]
+
+
 def test_r57_what_grew_worse_before_anybody_was_told_is_worse_all_the_same() -> None:
     life = Life(a_plan(CRISIS, quiet_hours=QUIET)).read(reading(NIGHT, 190, **BAND))
     assert life.told == []
