@@ -50,7 +50,6 @@ _Row: TypeAlias = AttributeValues | None
 _NOTHING = State()
 _ALERT = "alert#"
 _OUTBOX = "outbox#"
-_NOTHING = State()
 _READ = ("version", "state", "versions", *ATTENDED)
 _PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00#[\w-]+", re.ASCII)
 
