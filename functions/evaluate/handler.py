@@ -16,7 +16,7 @@ from adapters.environment import read, settle
 from adapters.observations import from_record, is_mark, is_new_reading, newly_recalled
 from adapters.programmes import programmes
 from adapters.registry_stream import happened
-from domain.alert import Event, Recalled
+from domain.alert import Recalled
 from domain.codes import KINDS
 from functions.evaluate.service import Change, evaluate
 from functions.evaluate.settings import Settings
@@ -48,18 +48,14 @@ def changes(event: dict[str, Any], now: datetime) -> list[Change]:
         number, keys = record["dynamodb"]["SequenceNumber"], record["dynamodb"]["Keys"]
         if keys["sk"]["S"].partition("#")[0] not in KINDS:
             found += [Change(number, who, read_it) for who, read_it in happened(record, now)]
-        elif is_new_reading(record) or (is_mark(record) and newly_recalled(record) is not None):
-            organisation, _, subject = keys["pk"]["S"].partition("#")
-            found.append(Change(number, (organisation, subject), partial(_read, record)))
+            continue
+        organisation, _, subject = keys["pk"]["S"].partition("#")
+        who = organisation, subject
+        if is_new_reading(record):
+            found.append(Change(number, who, partial(from_record, record)))
+        elif is_mark(record) and (recalled := newly_recalled(record)) is not None:
+            found.append(Change(number, who, partial(Recalled, *who, frozenset({recalled}))))
     return found
-
-
-def _read(record: dict[str, Any]) -> Event:
-    recalled = newly_recalled(record) if is_mark(record) else None
-    if recalled is None:
-        return from_record(record)
-    organisation, _, subject = record["dynamodb"]["Keys"]["pk"]["S"].partition("#")
-    return Recalled(organisation, subject, frozenset({recalled}))
 
 
 @log.Silently()

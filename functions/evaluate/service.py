@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from domain.alert import Alert, ConsentWithdrawn, Decision, Event, Monitored, State, step
 from domain.care_plan import Programme, plan_for
@@ -42,8 +42,7 @@ class Episodes(Protocol):
     def keep(self, who: Who, judged: Sequence[Judged]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What a record brings: its number in the stream, whom it concerns, and how to read it (it may be unreadable)."""
 
     sequence: str
