@@ -236,6 +236,7 @@ def test_c14_persistence(persist: dict[str, Any], milliseconds: int | None, read
         ("P1DT2H3M4S", 93_784),
         ("PT90M", 5400),
         ("P400D", 34_560_000),
+        ("P" + "1D".zfill(22), 86_400),
     ],
 )
 def test_periods_are_of_iso_8601(period: str, seconds: int) -> None:
@@ -258,11 +259,17 @@ def test_periods_are_of_iso_8601(period: str, seconds: int) -> None:
         360,
         True,
         "P" + "9" * 30,
+        "P" + "1D".zfill(23),
     ],
     ids=str,
 )
 def test_what_is_no_period_is_refused(period: object) -> None:
     assert list(faults(a_care_plan(a_rule(fresh_for=period)))) == ["/rules/0/fresh_for"]
+
+
+def test_p1_an_author_that_reads_like_a_person_is_told_what_to_send() -> None:
+    says = "reads like a person's name or number: a token that only your system can resolve"
+    assert faults(a_care_plan(author="79161234567")) == {"/author": says}
 
 
 @pytest.mark.parametrize(
