@@ -17,6 +17,9 @@ import urllib3
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 from moto import mock_aws
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.secretsmanager.models import secretsmanager_backends
 
 from adapters.aws import client as aws_client
 from adapters.environment import variable
@@ -175,14 +178,15 @@ class InProcess:
         return answer.status, json.loads(answer.data) if answer.data else None, answer.headers
 
     def forget(self) -> None:
-        """Empty every table but for the organisations and their clients, and delete every secret."""
-        dynamodb, secrets = aws_client("dynamodb"), aws_client("secretsmanager")
-        for table in TABLES:
-            for item in dynamodb.scan(TableName=table)["Items"]:
-                if item["sk"]["S"] not in ("organisation", "client"):
-                    dynamodb.delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
-        for secret in secrets.list_secrets()["SecretList"]:
-            secrets.delete_secret(SecretId=secret["Name"], ForceDeleteWithoutRecovery=True)
+        """Empty every table but for the organisations and their clients, and delete every secret.
+
+        In moto's own memory: by way of its API this was a third of what these tests took.
+        """
+        for table in dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables.values():
+            for rows in table.items.values():
+                for sk in [one for one in rows if one.value not in ("organisation", "client")]:
+                    del rows[sk]
+        secretsmanager_backends[DEFAULT_ACCOUNT_ID][REGION].secrets.clear()
 
     @contextmanager
     def wired(self, **parts: Any) -> Iterator[None]:
