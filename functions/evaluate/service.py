@@ -129,7 +129,7 @@ def _judge(
         if isinstance(event, Observation):
             arrived = event.received_at
             counted.append("readings")
-            if worth_keeping(decisions):
+            if monitored.subject is not None and worth_keeping(decisions):  # else erased: nothing new of it is kept
                 kept.append(judged(event, decisions, now))
         if number < len(events) and 2 * len(alerts) + len(kept) < _ITEMS_A_WRITE:
             continue

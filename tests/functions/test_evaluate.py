@@ -136,8 +136,11 @@ def test_what_may_not_be_judged_is_not(subject: Subject, why: str) -> None:
     assert (episodes.writes, outcome.counts[why]) == ([], 1)
 
 
-def test_a_reading_of_somebody_whom_nobody_enrolled_is_not_judged() -> None:
-    assert run(FakeEpisodes(), inserted(a_pressure(250))).counts["no-consent"] == 1
+def test_r90_a_reading_of_somebody_who_was_erased_is_not_judged_and_leaves_nothing() -> None:
+    """A stream that was held up brings it when the last look for the erased may be over."""
+    episodes = FakeEpisodes()
+    assert run(episodes, inserted(a_pressure(250))).counts["no-consent"] == 1
+    assert (episodes.judged, episodes.writes) == ({}, [])
 
 
 def test_r46_each_reading_is_judged_by_the_plan_of_its_time() -> None:
