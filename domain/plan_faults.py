@@ -46,7 +46,7 @@ def faults(body: TemplateBody, at: str = "") -> Iterator[Fault]:
         if rule.id in seen:
             yield Fault(f"{here}/id", f"another rule is named {rule.id}")
         seen.add(rule.id)
-        yield from _rule_faults(rule, here)
+        yield from rule_faults(rule, here)
     prescribed: set[str] = set()
     for index, measurement in enumerate(body.schedule):
         here = f"{at}/schedule/{index}"
@@ -79,7 +79,8 @@ def _schedule_faults(measurement: Measurement, at: str) -> Iterator[Fault]:
                 break
 
 
-def _rule_faults(rule: RuleBody, at: str) -> Iterator[Fault]:
+def rule_faults(rule: RuleBody, at: str) -> Iterator[Fault]:
+    """What is wrong with the rule that stands at the JSON pointer `at`, whatever stands beside it."""
     (form,) = rule.when.forms()
     if form == "missing_for":
         yield from _missing_faults(rule, at)

@@ -1,6 +1,7 @@
 """Care plans: what is understood, what is refused and why, and which plan judges when."""
 
 import json
+import re
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from domain.care_plan import (
     CarePlan,
+    Plan,
     PlanVersion,
     Programme,
     Repetition,
@@ -29,13 +31,29 @@ from domain.trend import Form, Leaf, Mean, OffBaseline, Projection, Rise, Slope,
 from tests.builders import NOW, a_care_plan, a_plan_version, a_rule, a_subject
 
 BOUND = {"value": 180, "unit": "mm[Hg]"}
+AN_HOUR_AGO = NOW - timedelta(hours=1)
 
 
 def faults(document: dict[str, Any]) -> dict[str, str]:
-    """`{JSON pointer: message}` of what is refused in a plan."""
+    """`{JSON pointer: message}` of what is refused in a plan, which stored as it is would not be read either."""
     with pytest.raises(InvalidRequest) as refused:
         parse_plan(document)
-    return {fault.field: fault.message for fault in refused.value.faults}
+    found = {fault.field: fault.message for fault in refused.value.faults}
+    if not found.keys() <= {"/author", "/effective_from"}:
+        assert stored(json.dumps(document, default=float)).unreadable == "7"
+    return found
+
+
+def stored(document: str) -> Plan:
+    """What judges when `document` is the subject's plan, and there is no template."""
+    plan = plan_for(a_subject(programmes=()), [PlanVersion(7, "doc-12", AN_HOUR_AGO, NOW, document)], {}, NOW)
+    assert plan is not None
+    return plan
+
+
+def told(rule: Rule) -> str:
+    """All of it; functions by what they are made of."""
+    return re.sub(r" at 0x\w+", "", repr(rule))
 
 
 def rule_of(plan: CarePlan) -> Rule:
@@ -809,6 +827,7 @@ def test_active_hours_are_those_of_the_day_they_begin_on(active: dict[str, Any],
 
 
 PROGRAMMES = {"hypertension": a_programme(), "cgm": a_programme(a_rule(id="other"), id="cgm", version=2)}
+AROUND: dict[str, Any] = {name: THE_CONTRACTS_OWN[name] for name in ("schedule", "quiet_hours", "escalation")}
 EARLY: dict[str, Any] = {"effective_from": "2026-11-10T00:00:00+04:00"}
 LATE: dict[str, Any] = {"effective_from": "2026-12-10T00:00:00+04:00"}
 
@@ -859,6 +878,25 @@ def test_r45_a_stored_plan_that_does_not_read_is_said_and_not_silence(programmes
     assert (plan.told_first, plan.escalation, plan.schedule) == (("patient", "doctor"), (), ())
 
 
+@pytest.mark.parametrize("form", [*FORMS, "the contract's own"])
+def test_a_stored_plan_is_read_as_it_was_put(form: str) -> None:
+    """… though rules are read one by one, and each once: other people's, and two of this one's, are read before."""
+    document: dict[str, Any] = THE_CONTRACTS_OWN
+    if form in FORMS:
+        document = a_care_plan(a_rule(), a_rule_of(form, id="second"), **AROUND)
+    others: dict[str, Any]
+    for others in ({"author": "doc-99"}, {"escalation": []}, {"rules": document["rules"][-1:]}):
+        assert stored(json.dumps(document | others)).unreadable is None
+    put, found = parse_plan(document, "7"), stored(json.dumps(document))
+    assert sorted(map(told, found.by_id.values())) == sorted(map(told, put.rules))
+    assert (found.schedule, found.quiet_hours, found.escalation) == (put.schedule, put.quiet_hours, put.escalation)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "null", '{"rules": {}}', '{"rules": ""}', '{"rules": 7}'])
+def test_r45_whatever_stands_in_place_of_a_plan_is_said(text: str) -> None:
+    assert stored(text).unreadable == "7"
+
+
 def test_of_rules_with_one_id_the_first_programmes_counts() -> None:
     programmes = {
         "hypertension": a_programme(a_rule(severity="critical")),
@@ -867,9 +905,6 @@ def test_of_rules_with_one_id_the_first_programmes_counts() -> None:
     plan = plan_for(a_subject(programmes=("hypertension", "pregnancy")), [], programmes, NOW)
     assert plan is not None
     assert [rule.severity for rule in plan.by_id.values()] == ["critical"]
-
-
-AROUND: dict[str, Any] = {name: THE_CONTRACTS_OWN[name] for name in ("schedule", "quiet_hours", "escalation")}
 
 
 @pytest.mark.parametrize(
