@@ -97,6 +97,7 @@ def document(operations: Iterable[Operation] = OPERATIONS) -> dict[str, Any]:
             "securitySchemes": {
                 "token": {
                     "type": "oauth2",
+                    "description": "The token address is the stack's `TokenUrl`: the pool's, not the API's.",
                     "flows": {"clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": SCOPES}},
                 }
             },

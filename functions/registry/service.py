@@ -7,12 +7,23 @@ no edit is lost (R86) and a request that is repeated finds its own work done (R8
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from domain.care_plan import CarePlan, PlanVersion, parse_plan
-from domain.enrolment import Assignment, ConsentTold, DataKey, Device, Endpoint, Holding, Subject, consent_told, missing
+from domain.enrolment import (
+    Assignment,
+    Consent,
+    ConsentTold,
+    DataKey,
+    Device,
+    Endpoint,
+    Holding,
+    Subject,
+    consent_told,
+    missing,
+)
 from domain.erasure import Tombstone
 from domain.errors import Fault, GatewayRevoked, LostRace, NotFound, SerialTaken, StaleVersion, SubjectErased
 from domain.plan_language import CarePlanBody
@@ -37,6 +48,8 @@ ANY_VERSION = -1
 """`If-Match: *`: whatever is there is meant, but something is."""
 
 _TRIES = 5
+_AHEAD = timedelta(days=1)
+"""So far a caller's clock or zone may be wrong: that is no reason to refuse a withdrawal."""
 
 
 class Registry(Protocol):
@@ -146,6 +159,7 @@ def put_subject(
             raise SubjectErased("whoever bore that pseudonym was erased: enrol under another one")
     wanted = body.subject(token, organisation=organisation, version=version, programmes=programmes)
     wanted = replace(wanted, data_key=None if before is None else before.data_key)
+    refuse(_withdrawn_later(wanted.consent, now))
     if wanted == before:
         return wanted
     check_version(if_match, version)
@@ -157,6 +171,13 @@ def put_subject(
     )
     registry.put_subject(after, consent_told(before, after, now))
     return after
+
+
+def _withdrawn_later(consent: Consent | None, now: datetime) -> Fault | None:
+    """A withdrawal takes effect at once (P5): one for later would end today what was to go on until then."""
+    if consent is None or consent.withdrawn_at is None or consent.withdrawn_at <= now + _AHEAD:
+        return None
+    return Fault("/consent/withdrawn_at", "not in the future: a withdrawal takes effect when it is put")
 
 
 @persistent

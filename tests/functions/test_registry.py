@@ -175,6 +175,16 @@ def test_r84_a_subject_that_cannot_be_is_refused_field_by_field(
     assert faults(running.call("PUT", "/v1/subjects/S-0002", SUBJECT | change)) == fields
 
 
+def test_p5_a_withdrawal_is_now_and_not_later(pma: InProcess) -> None:
+    """It stops everything when it is put: what was to go on until next week would stop today."""
+    for ahead, status in ((timedelta(days=7), 422), (timedelta(hours=12), 201)):
+        consent = SUBJECT["consent"] | {"withdrawn_at": (datetime.now(UTC) + ahead).isoformat()}
+        answer = pma.call("PUT", S, SUBJECT | {"consent": consent})
+        assert answer[0] == status
+    later = SUBJECT["consent"] | {"withdrawn_at": "2190-01-01T00:00:00Z"}
+    assert faults(pma.call("PUT", S, SUBJECT | {"consent": later})) == ["/consent/withdrawn_at"]
+
+
 def test_every_field_of_a_subject_is_needed_but_the_emergency_text(running: InProcess) -> None:
     assert faults(running.call("PUT", "/v1/subjects/S-0002", {})) == [
         "/programmes", "/time_zone", "/language", "/consent",
