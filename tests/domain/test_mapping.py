@@ -71,9 +71,10 @@ def test_f20_withings(message: dict[str, Any], kind: str, expected: dict[str, st
     assert values(said, "withings") == expected
 
 
-@pytest.mark.parametrize(("attrib", "expected"), [(0, "device"), (2, "manual"), (5, "device")])
-def test_f16_what_withings_says_of_how_it_was_measured(attrib: int, expected: str) -> None:
-    (said,) = decoded(withings(*PRESSURE, attrib=attrib), "withings").readings
+@pytest.mark.parametrize("measures", [PRESSURE, ((1, 657, -1),), ((54, 97, 0),), ((71, 366, -1),)])
+@pytest.mark.parametrize(("attrib", "expected"), [(0, "device"), (2, "manual"), (4, "manual"), (5, "device")])
+def test_f16_what_withings_says_of_how_it_was_measured(measures: Any, attrib: int, expected: str) -> None:
+    (said,) = decoded(withings(*measures, attrib=attrib), "withings").readings
     assert origin(said) == expected
 
 
