@@ -59,7 +59,7 @@ ARTEFACTS = frozenset(
     | {"sample-insufficient", "strip-insertion-error", "strip-type-incorrect", "read-interrupted"}
     | {"sensor-type-incorrect", "sensor-too-hot", "sensor-too-cold", "sensor-unconnected", "sensor-displaced"}
     | {"sensor-disconnected", "sensor-interference", "signal-irregular", "signal-inadequate", "signal-poor"}
-    | {"signal-erratic", "signal-nonpulsatile", "statistic"}
+    | {"signal-erratic", "signal-nonpulsatile", "statistic", "not-blood"}
 )
 """Flags of a reading that is no evidence either way: it neither alerts nor clears."""
 

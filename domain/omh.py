@@ -31,6 +31,9 @@ from domain.reading import (
 STATISTIC = "statistic"
 """The flag of a value that sums up many: it is kept, and is no evidence of how the person is now."""
 
+NOT_BLOOD = "not-blood"
+"""The flag of glucose in another fluid, which follows the blood's from afar or not at all: kept, and no evidence."""
+
 _MMHG = {"mmHg": "mm[Hg]"}
 _BEATS = {"beats/min": "/min"}
 _GLUCOSE = {"mg/dL": "mg/dL", "mmol/L": "mmol/L"}
@@ -56,6 +59,7 @@ _SPECIMEN = ("interstitial fluid", "capillary blood", "tears", *_BLOOD)
 _SPECIMEN_2 = (
     "breath", "capillary blood", "interstitial fluid", "lacrimal fluid", "saliva", "sweat", "tears", "urine",
 )  # fmt: skip
+_OTHER_FLUIDS = frozenset({"breath", "lacrimal-fluid", "saliva", "sweat", "tears", "urine"})
 _ARM = (
     "left ankle", "right ankle", "left hip", "right hip", "left thigh", "right thigh", "left thorax",
     "middle left thorax", "left upper arm", "right upper arm", "left wrist", "right wrist",
@@ -266,16 +270,17 @@ def _said(header: Json, body: Json, schema: _Schema, major: str) -> Json:
     statistic = body.get("descriptive_statistic")
     if statistic is not None:
         context[STATISTIC] = _code(statistic, _STATISTICS)
-    interstitial = context.get("sample-type") == "interstitial-fluid"
+    specimen = context.get("sample-type")
+    noted = {STATISTIC: statistic is not None, NOT_BLOOD: specimen in _OTHER_FLUIDS}
     return {
-        "kind": "cgm" if interstitial else schema.kind,
+        "kind": "cgm" if specimen == "interstitial-fluid" else schema.kind,
         "measured_at": _measured_at(header, provenance, body, schema),
         "values": {
             name: _quantity(body[given], allowed, plain=schema.plain)
             for given, (name, allowed) in schema.values.items()
             if given in body
         },
-        "flags": [STATISTIC] if statistic is not None else [],
+        "flags": [flag for flag, true in noted.items() if true],
         "context": context,
         "origin": "manual" if modality == "self-reported" else "device",
     }

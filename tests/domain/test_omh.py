@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.catalogue import profiles
+from domain.alert import ARTEFACTS
 from domain.errors import Malformed, RejectedReading, TooLarge, UnknownFormat
 from domain.formats import decode
 from domain.plausibility import canonical_values
@@ -167,6 +168,14 @@ def test_glucose_of_the_interstitial_fluid_is_that_of_a_sensor_under_the_skin() 
 def test_what_sums_up_many_is_kept_and_is_no_evidence() -> None:
     reading = said(GLUCOSE | {"descriptive_statistic": "standard deviation"}, name="blood-glucose")
     assert (reading["flags"], reading["context"]) == (["statistic"], {"statistic": "standard-deviation"})
+
+
+@pytest.mark.parametrize("fluid", ["breath", "lacrimal fluid", "saliva", "sweat", "tears", "urine"])
+def test_glucose_of_another_fluid_than_blood_is_kept_and_is_no_evidence(fluid: str) -> None:
+    reading = said(GLUCOSE | {"specimen_source": fluid}, name="blood-glucose")
+    assert (reading["kind"], reading["flags"]) == ("glucose", ["not-blood"])
+    assert ARTEFACTS.intersection(reading["flags"])
+    assert said(GLUCOSE | {"specimen_source": "capillary blood"}, name="blood-glucose")["flags"] == []
 
 
 @pytest.mark.parametrize(("modality", "origin"), [("sensed", "device"), ("self-reported", "manual")])
