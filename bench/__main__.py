@@ -53,6 +53,12 @@ def measured() -> list[Figure]:
             None,
         ),
         Figure("evaluate_us", "evaluate, CPU µs a reading", stages.evaluate_cost().us, 15),
+        Figure(
+            "evaluate_own_plans_us",
+            "… of patients who each have a plan of their own",
+            stages.evaluate_own_plans_cost().us,
+            None,
+        ),
         Figure("step_per_second", "step function, readings a second", stages.steps_per_second(), 45_000, at_least=True),
         Figure("dry_run_90d_cgm_s", "dry run over 90 days of CGM, CPU s", past.dry_run_seconds(), 2),
         Figure("export_us", "export, CPU µs a reading, without the POST", stages.export_cost().us, 20),

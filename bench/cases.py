@@ -8,9 +8,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from adapters.catalogue import CATALOGUE
 from adapters.dynamodb import Item, encode_item
 from adapters.observations import row_key, to_item
-from adapters.registry import device_key, serial_key, subject_key
+from adapters.registry import device_key, plan_key, serial_key, subject_key
 from adapters.sealing import archive_key, seal
 from domain.identity import identify
 from domain.observation import Observation
@@ -49,6 +50,22 @@ def enrolled(patients: int) -> list[Item]:
         more = {"programmes": ["hypertension"], "consent": consent, "data_key": _data_key(f"k-{number}")}
         rows.append({"pk": pk, "sk": sk, "version": 1, **facts, **more})
     return rows
+
+
+def own_plan(number: int) -> Item:
+    """The row of a patient's own plan: the programme's rules, of which the doctor has changed three bounds."""
+    programme = json.loads((CATALOGUE / "programmes" / "hypertension.json").read_text())
+    document = {name: programme[name] for name in ("rules", "schedule", "quiet_hours", "escalation")}
+    rules = {rule["id"]: rule for rule in document["rules"]}
+    for name, most in (("systolic-high", 7), ("diastolic-high", 5), ("systolic-crisis", 6)):
+        rules[name]["when"]["at_or_above"]["value"] += number % most
+    since = ENROLLED_AT + timedelta(minutes=number)
+    document |= {"author": f"doc-{number % 50}", "effective_from": since.isoformat()}
+    pk, sk = plan_key(ORGANISATION, subject(number))
+    text = json.dumps(document, separators=(",", ":"))
+    times = {"effective_from": since, "created_at": since}
+    version = {"version": 1, "author": document["author"], "document": text, **times}
+    return {"pk": pk, "sk": sk, "organisation": ORGANISATION, "subject": subject(number), "versions": [version]}
 
 
 def _data_key(identifier: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ os.environ |= {  # before any handler is imported, as infra/function.py gives th
 }
 
 from adapters import aws, catalogue
-from adapters.dynamodb import encode_item
+from adapters.dynamodb import Item, encode_item
 from adapters.programmes import programmes
 from adapters.registry import to_subject
 from adapters.webhook import to_bytes
@@ -51,6 +51,7 @@ from functions.ingest import handler as ingest
 
 BATCH = 100
 DEPLOYED_BATCH = 10
+MANY = 2_000
 TRACE = 20_000
 
 
@@ -64,8 +65,8 @@ class Context:
     aws_request_id: str = "bench"
 
 
-def _cloud() -> Cloud:
-    rows = {(row["pk"], row["sk"]): encode_item(row) for row in cases.enrolled(BATCH)}
+def _cloud(rows_of: list[Item]) -> Cloud:
+    rows = {(row["pk"], row["sk"]): encode_item(row) for row in rows_of}
 
     def batch_get(request: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, list[Any]] = {}
@@ -92,9 +93,9 @@ def _projected(row: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _deployed() -> Iterator[Cloud]:
+def _deployed(rows: list[Item] | None = None) -> Iterator[Cloud]:
     """The handlers' clients answered by a stubbed cloud, their clock the cases' and their log lines set aside."""
-    cloud = _cloud()
+    cloud = _cloud(cases.enrolled(BATCH) if rows is None else rows)
     for service in ("dynamodb", "firehose", "sqs", "kms"):
         cloud.attach(aws.client(service))
     clocks = ingest.clock, evaluate.clock
@@ -107,6 +108,7 @@ def _deployed() -> Iterator[Cloud]:
     finally:
         ingest.clock, evaluate.clock = clocks
         aws.client.cache_clear()
+        evaluate.wired.cache_clear()
 
 
 def _ingest(records: list[dict[str, Any]], batch: int) -> None:
@@ -174,6 +176,16 @@ def evaluate_cost() -> Measured:
     event = cases.stream([cases.observation(number, profile) for number in range(BATCH)])
     with _deployed():
         return measure.alone(lambda: evaluate.handle(event, Context()), BATCH)
+
+
+def evaluate_own_plans_cost() -> Measured:
+    """… of patients who each have a plan of their own, more of them than a warm function remembers."""
+    profile = catalogue.profiles()["tonometer"]
+    patients = range(MANY)
+    readings = [cases.observation(number, profile) for number in patients]
+    events = [cases.stream(readings[start : start + BATCH]) for start in range(0, MANY, BATCH)]
+    with _deployed([*cases.enrolled(MANY), *map(cases.own_plan, patients)]):
+        return measure.alone(lambda: [evaluate.handle(event, Context()) for event in events], MANY)
 
 
 def export_cost() -> Measured:
