@@ -892,6 +892,14 @@ def test_a_stored_plan_is_read_as_it_was_put(form: str) -> None:
     assert (found.schedule, found.quiet_hours, found.escalation) == (put.schedule, put.quiet_hours, put.escalation)
 
 
+def test_what_two_doctors_wrote_alike_is_read_once() -> None:
+    one = a_care_plan(a_rule(), a_rule(id="second"))
+    other: dict[str, Any] = {"author": "doc-99", "effective_from": "2026-11-03T07:00:00Z"}
+    texts = [json.dumps(one | by, separators=(",", ":")) for by in (one, other, other | {"escalation": []})]
+    rules = [[*stored(text).by_id.values()] for text in texts]
+    assert all(rule is rules[0][at] for found in rules for at, rule in enumerate(found))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "7", "null", '{"rules": {}}', '{"rules": ""}', '{"rules": 7}'])
 def test_r45_whatever_stands_in_place_of_a_plan_is_said(text: str) -> None:
     assert stored(text).unreadable == "7"
