@@ -132,6 +132,12 @@ def test_r18_ihealth_has_its_unit_beside_the_list(message: dict[str, Any], expec
     assert values(said, "ihealth-bp") == expected
 
 
+@pytest.mark.parametrize(("said_of_it", "noted"), [(-1, []), (0, []), (1, []), (2, ["irregular-pulse"]), (3, [])])
+def test_f20_of_a_pulse_ihealth_says_1_for_normal_and_2_for_arrhythmia(said_of_it: int, noted: list[str]) -> None:
+    (said,) = decoded(ihealth(IsArr=said_of_it), "ihealth-bp").readings
+    assert said["flags"] == noted
+
+
 def test_r18_a_unit_that_the_profile_does_not_know_is_none() -> None:
     (said,) = decoded(ihealth() | {"BPUnit": 7}, "ihealth-bp").readings
     with pytest.raises(RejectedReading) as refusal:
@@ -140,11 +146,11 @@ def test_r18_a_unit_that_the_profile_does_not_know_is_none() -> None:
 
 
 def test_one_message_is_many_readings_and_a_bad_one_is_refused_alone() -> None:
-    good, bad = ihealth()["BPDataList"][0], ihealth(TimeZone=None, IsArr=1)["BPDataList"][0]
-    message = decoded({"BPUnit": 0, "BPDataList": [good, bad, good | {"IsArr": 1}]}, "ihealth-bp")
+    good, bad = ihealth()["BPDataList"][0], ihealth(TimeZone=None, IsArr=2)["BPDataList"][0]
+    message = decoded({"BPUnit": 0, "BPDataList": [good, bad, good | {"IsArr": 2}]}, "ihealth-bp")
     assert [isinstance(one, Unreadable) for one in message.readings] == [False, True, False]
     assert message.readings[2]["flags"] == ["irregular-pulse"]
-    assert message.alone == (sent({"BPUnit": 0, "BPDataList": [good, bad, good | {"IsArr": 1}]}, "x").payload,) * 3
+    assert message.alone == (sent({"BPUnit": 0, "BPDataList": [good, bad, good | {"IsArr": 2}]}, "x").payload,) * 3
 
 
 CUFF = {"imei": "351756051523999", "sys": "122", "dia": "78", "pul": "66", "ts": str(AT), "user": "2"}
