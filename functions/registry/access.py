@@ -86,17 +86,19 @@ class Door:
         if f"pma/{self.operation.scope}" not in caller.scopes:
             raise MissingScope(f"pma/{self.operation.scope}")
         wired().requests.count(organisation.id, per_second=organisation.requests_per_second, now=clock())
-        self._check_form(headers, app.current_event.query_string_parameters)
+        self._check_form(headers, app.current_event.query_string_parameters, app.current_event.body)
         self._check_ids(app.context["_route_args"])
         app.context["organisation"] = organisation.id
         app.context["client"] = caller.client_id
         key = headers.get("idempotency-key")
         return go_on(app) if key is None or not self.operation.writes else _once(app, go_on, organisation.id, key)
 
-    def _check_form(self, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
+    def _check_form(self, headers: Mapping[str, str], query: Mapping[str, str], body: str | None) -> None:
         """R84: what the operation does not know of is refused rather than passed over."""
         if self.operation.takes is not None and not _JSON.fullmatch(headers.get("content-type", "application/json")):
             raise NotJson("send the body as application/json")
+        if self.operation.takes is None and (body or "").strip() not in ("", "{}"):
+            raise InvalidRequest(Fault("", "this request takes no body"))
         refuse(*(Fault(f"query:{name}", "there is no such parameter") for name in query if name not in self.asks))
 
     def _check_ids(self, arguments: Mapping[str, str]) -> None:

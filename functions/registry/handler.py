@@ -117,6 +117,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if method == "HEAD":  # as GET, without what that would show
         http["method"] = "GET"
     answer = app.resolve(event, context)
+    answer["headers"]["Cache-Control"] = "no-store"  # who is erased, or a secret, is not to be left in a cache (R90)
     if method == "HEAD":
         answer["body"] = ""
     logger.info("request answered", extra={"method": method, "status": answer["statusCode"]})

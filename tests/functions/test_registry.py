@@ -257,6 +257,21 @@ def test_r84_a_parameter_that_nobody_reads_is_refused(running: InProcess) -> Non
     assert faults(running.call("GET", "/v1/quarantine?limit=1&from=2026-11-01T00:00:00Z")) == ["query:from"]
 
 
+def test_r84_a_body_that_nobody_reads_is_refused(pma: InProcess) -> None:
+    pma.call("PUT", S, SUBJECT)
+    for method, path in (("DELETE", S), ("GET", S), ("POST", f"{E}/enable")):
+        assert faults(pma.call(method, path, {"dry_run": True})) == [""]
+    assert pma.call("GET", S, {})[0] == 200
+
+
+def test_r90_no_answer_is_left_in_a_cache(pma: InProcess) -> None:
+    for method, path, body in (
+        ("PUT", S, SUBJECT), ("GET", S, None), ("HEAD", S, None), ("PUT", f"{S}/contacts", CONTACTS),
+        ("GET", "/v1/people", None), ("OPTIONS", S, None), ("PUT", S, {}),
+    ):  # fmt: skip
+        assert pma.call(method, path, body)[2]["cache-control"] == "no-store"
+
+
 def test_a_route_that_is_none_says_so_as_a_problem(running: InProcess) -> None:
     status, document, headers = running.call("GET", "/v1/people", None)
     assert (status, document["code"], headers["content-type"]) == (404, "no-route", "application/problem+json")
