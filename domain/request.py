@@ -43,7 +43,7 @@ _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 _ZONE = re.compile(r"UTC|[A-Z][A-Za-z]+(?:/[A-Za-z0-9_+-]+){1,2}")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd-\uffff]")
 _PHONE = re.compile(r"\+[1-9]\d{6,14}")
 _SEALED_BYTES = 4096  # what the key service encrypts in one call
 
@@ -108,9 +108,10 @@ def _token(value: str) -> str:
 
 
 def _readable(text: str) -> str:
-    """`text` if it may be sent: SMS and FHIR servers refuse control characters, and all that is with them (P4)."""
+    """`text` if it may be sent: SMS and FHIR servers refuse control characters, and all that is with them (P4). What
+    the gateway could not read as UTF-8 it replaces by U+FFFD."""
     if _CONTROL.search(text):
-        raise ValueError("no control characters")
+        raise ValueError("no control characters, and in UTF-8")
     return text
 
 

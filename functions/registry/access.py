@@ -40,6 +40,8 @@ _COUNT = re.compile(r"[0-9]{1,4}")
 _ETAG = re.compile(r'"([0-9]{1,9})"')
 _KEY = re.compile(r"[!-~]{16,128}")
 _JSON = re.compile(r"application/json *(;.*)?", re.IGNORECASE)
+_NOTHING = ("", "{}", "e30=")
+"""No body to speak of: without a content type the gateway hands `{}` on in Base64."""
 _NAMING = {"subject": check_subject, "serial": check_serial, "endpoint": check_endpoint_id}
 """What the caller names itself, and how it may."""
 
@@ -97,7 +99,7 @@ class Door:
         """R84: what the operation does not know of is refused rather than passed over."""
         if self.operation.takes is not None and not _JSON.fullmatch(headers.get("content-type", "application/json")):
             raise NotJson("send the body as application/json")
-        if self.operation.takes is None and (body or "").strip() not in ("", "{}"):
+        if self.operation.takes is None and (body or "").strip() not in _NOTHING:
             raise InvalidRequest(Fault("", "this request takes no body"))
         refuse(*(Fault(f"query:{name}", "there is no such parameter") for name in query if name not in self.asks))
 

@@ -165,6 +165,7 @@ LATER = "2026-11-20T09:00:00+04:00"
         ({"emergency_text": ""}, ["/emergency_text"]),
         ({"emergency_text": 112}, ["/emergency_text"]),
         ({"emergency_text": "Ring 112\0"}, ["/emergency_text"]),
+        ({"emergency_text": "\ufffd\ufffd\ufffd 112"}, ["/emergency_text"]),
         ({"language": "de", "time_zone": "x"}, ["/time_zone", "/language"]),
     ],
     ids=lambda value: None if isinstance(value, list) else str(value)[:60],
@@ -262,6 +263,8 @@ def test_r84_a_body_that_nobody_reads_is_refused(pma: InProcess) -> None:
     for method, path in (("DELETE", S), ("GET", S), ("POST", f"{E}/enable")):
         assert faults(pma.call(method, path, {"dry_run": True})) == [""]
     assert pma.call("GET", S, {})[0] == 200
+    empty = event("GET", S, body=b"{}", headers={"authorization": f"Bearer {a_token()}"}, binary=True)
+    assert handle(empty, Context())["statusCode"] == 200  # type: ignore[arg-type]
 
 
 def test_r90_no_answer_is_left_in_a_cache(pma: InProcess) -> None:
