@@ -262,12 +262,15 @@ class DeviceBody(Body):
 
 
 class AssignmentBody(Body):
-    """`POST /v1/devices/{serial}/assignments`: from `from` (inclusive) to `to` (exclusive; null is open)."""
+    """`POST /v1/devices/{serial}/assignments`: from `from` (inclusive) to `to` (exclusive; null is open).
+
+    `slot` is the user's number on the device itself: some count from 0, most from 1.
+    """
 
     subject: Token
     from_at: Moment = Field(alias="from")
     to_at: Moment | None = Field(alias="to", default=None)
-    slot: Annotated[int, Field(ge=1, le=16)] | None = None
+    slot: Annotated[int, Field(ge=0, le=16)] | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> "AssignmentBody":

@@ -337,7 +337,7 @@ def assign(
     slots = profiles[before.profile].slots
     if body.slot is not None and (slots == 1 or body.slot > slots):
         refuse(
-            Fault("/slot", f"1 to {slots}, or null" if slots > 1 else "null: the device serves one person at a time")
+            Fault("/slot", f"0 to {slots}, or null" if slots > 1 else "null: the device serves one person at a time")
         )
     wanted = body.assignment(before)
     after = before.assign(wanted)

@@ -486,12 +486,12 @@ def test_an_assignment_that_cannot_be_is_refused(
     assert (answer[1]["code"] if status == 409 else faults(answer)) == what
 
 
-def test_a_shared_device_is_assigned_by_slot(pma: InProcess) -> None:
-    for subject in ("S-0001", "S-0002"):
+def test_c26_a_shared_device_is_assigned_by_slot(pma: InProcess) -> None:
+    for subject in ("S-0000", "S-0001", "S-0002"):
         pma.call("PUT", f"/v1/subjects/{subject}", SUBJECT)
     shared = DEVICE | {"profile": "tonometer-shared"}
     pma.call("PUT", D, shared)
-    for slot, subject in ((1, "S-0001"), (2, "S-0002")):
+    for slot, subject in ((0, "S-0000"), (1, "S-0001"), (2, "S-0002")):  # some devices count their users from 0
         assert pma.call("POST", f"{D}/assignments", ASSIGNMENT | {"subject": subject, "slot": slot})[0] == 201
     assert faults(pma.call("POST", f"{D}/assignments", ASSIGNMENT | {"subject": "S-0001", "slot": 3})) == ["/slot"]
     assert pma.call("POST", f"{D}/assignments", ASSIGNMENT | {"subject": "S-0001"})[0] == 409
