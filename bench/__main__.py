@@ -59,6 +59,7 @@ def measured() -> list[Figure]:
             stages.evaluate_own_plans_cost().us,
             None,
         ),
+        Figure("evaluate_written_us", "… of which something is remembered", stages.evaluate_written_cost().us, None),
         Figure("step_per_second", "step function, readings a second", stages.steps_per_second(), 45_000, at_least=True),
         Figure("dry_run_90d_cgm_s", "dry run over 90 days of CGM, CPU s", past.dry_run_seconds(), 2),
         Figure("export_us", "export, CPU µs a reading, without the POST", stages.export_cost().us, 20),

@@ -82,6 +82,7 @@ def _cloud(rows_of: list[Item]) -> Cloud:
             "PutRecord": {"RecordId": "1", "Encrypted": True},
             "GetItem": {"Item": encode_item({"pk": "x", "sk": "device", "subject": "S-0001"})},
             "PutItem": {},
+            "TransactWriteItems": {},
             "Decrypt": {"Plaintext": b64encode(cases.ARCHIVE_KEY).decode()},
         }
     )
@@ -176,6 +177,19 @@ def evaluate_cost() -> Measured:
     event = cases.stream([cases.observation(number, profile) for number in range(BATCH)])
     with _deployed():
         return measure.alone(lambda: evaluate.handle(event, Context()), BATCH)
+
+
+def evaluate_written_cost() -> Measured:
+    """… that is remembered: above a bound that counts readings, so a state is written, and why nobody was told."""
+    profile = catalogue.profiles()["tonometer"]
+    rows = [cases.observation(number, profile) for number in range(BATCH)]
+    high = {"systolic": Decimal(140), "diastolic": Decimal(78), "pulse": Decimal(66)}
+    event = cases.stream([(key, one._replace(values=high)) for key, one in rows])
+    with _deployed() as cloud:
+        cost = measure.alone(lambda: evaluate.handle(event, Context()), BATCH)
+        if not cloud.calls["TransactWriteItems"]:
+            raise RuntimeError("nothing was written: the figure would mean nothing")
+        return cost
 
 
 def evaluate_own_plans_cost() -> Measured:
