@@ -7,6 +7,7 @@ signer, its HTTP session and its event `before-send`, by which tests and tools s
 
 from base64 import b64encode
 from typing import Any
+from uuid import uuid4
 from zlib import crc32
 
 import orjson
@@ -18,7 +19,7 @@ from botocore.hooks import first_non_none_response
 
 
 class Direct:
-    """A client of DynamoDB or Firehose whose batch calls take the short way.
+    """A client of DynamoDB or Firehose whose calls for a reading take the short way.
 
     An answer that is not a whole 200 counts as none: the client then makes the call itself, with its own retries and
     typed errors. So such a call may be made once more than the client would, which each of these calls can bear.
@@ -46,6 +47,15 @@ class Direct:
 
     def batch_write_item(self, **parameters: Any) -> Any:
         return self._answer("BatchWriteItem", parameters) or self._client.batch_write_item(**parameters)
+
+    def put_item(self, **parameters: Any) -> Any:
+        answer = self._answer("PutItem", parameters)
+        return self._client.put_item(**parameters) if answer is None else answer
+
+    def transact_write_items(self, **parameters: Any) -> Any:
+        once = {"ClientRequestToken": str(uuid4()), **parameters}  # made again, it is the same transaction
+        answer = self._answer("TransactWriteItems", once)
+        return self._client.transact_write_items(**once) if answer is None else answer
 
     def put_record(self, **parameters: Any) -> Any:
         data = {"Data": b64encode(parameters["Record"]["Data"]).decode()}

@@ -14,7 +14,8 @@ from moto import mock_aws
 
 from adapters import aws
 from adapters.direct import Direct
-from adapters.dynamodb import batch_get, batch_put
+from adapters.dynamodb import batch_get, batch_put, encode_item, transact
+from domain.errors import LostRace
 
 TABLE = "readings"
 KEY = ("clinic-a#S-1", "a")
@@ -95,6 +96,45 @@ def test_r28_what_goes_wrong_is_tried_again_by_botocore(client: Any, fault: Call
     wire = Wire(client, fault)
     assert list(batch_get(client, {TABLE: [KEY]}).values()) == [ROW]
     assert len(wire.requests) == 2
+
+
+FIRST: dict[str, Any] = {
+    "Put": {"TableName": TABLE, "Item": encode_item(ROW), "ConditionExpression": "attribute_not_exists(pk)"}
+}
+SECOND: dict[str, Any] = {"Put": {"TableName": TABLE, "Item": encode_item(ROW | {"sk": "b"})}}
+
+
+@pytest.mark.parametrize("actions", [[FIRST], [FIRST, SECOND]], ids=["a put", "a transaction"])
+def test_a_condition_that_holds_is_one_request_and_one_that_does_not_is_a_lost_race(
+    client: Any, actions: list[Any]
+) -> None:
+    wire = Wire(client)
+    transact(client, actions)
+    assert len(wire.requests) == 1
+    assert batch_get(client, {TABLE: [KEY]}) == {(TABLE, *KEY): ROW}
+    with pytest.raises(LostRace):
+        transact(client, actions)
+
+
+def test_a_put_by_itself_is_no_transaction(client: Any) -> None:
+    wire = Wire(client)
+    for actions in ([FIRST], [SECOND, FIRST | {"Put": FIRST["Put"] | {"Item": encode_item(ROW | {"sk": "c"})}}]):
+        transact(client, actions)
+    assert [one.headers["X-Amz-Target"].partition(".")[2] for one in wire.requests] == ["PutItem", "TransactWriteItems"]
+
+
+def test_r29_a_transaction_that_is_made_again_is_the_same_one(client: Any) -> None:
+    wire = Wire(client, closed)
+    transact(client, [FIRST, SECOND])
+    first, again = (json.loads(one.body)["ClientRequestToken"] for one in wire.requests)
+    assert first == again
+
+
+def test_what_is_thrown_as_a_conflict_is_a_lost_race(client: Any) -> None:
+    conflict = {"__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException", "message": ""}
+    client.meta.events.register_first("before-send", lambda **_: an_answer(400, conflict))
+    with pytest.raises(LostRace):
+        transact(client, [FIRST])
 
 
 def test_a_whole_answer_is_believed(client: Any) -> None:
