@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Protocol, TypeAlias, get_args
 
-from adapters.consent import CONSENT
+from adapters.consent import CONSENT, consent_key, from_consent, to_consent
 from adapters.contacts import contacts_key
 from adapters.deliveries import lane_key
-from adapters.dynamodb import Item, batch_delete, encode, encode_item, query
+from adapters.dynamodb import Item, batch_delete, batch_put, encode, encode_item, query
+from adapters.erasures import Tombstones
 from adapters.registry import Registry, subject_key
 from adapters.sealing import data_key_key
 from domain.delivery import Content, lane
@@ -38,6 +39,7 @@ def places(
     quarantine: str,
     contacts: str,
     deliveries: str,
+    erasures: str,
 ) -> dict[str, Place]:
     """All of them, by name, over the tables so named."""
     return {
@@ -45,7 +47,7 @@ def places(
         "devices": Holdings(Registry(client, registry)),
         "contacts": Vault(client, contacts),
         "observations": Partition(client, observations),
-        "alerts": Partition(client, alerts, keep=CONSENT),
+        "alerts": Raised(client, alerts, Tombstones(client, erasures)),
         "decisions": Partition(client, decisions),
         "quarantine": SetAside(client, quarantine),
         "deliveries": References(client, deliveries, Registry(client, registry)),
@@ -81,6 +83,40 @@ class Partition:
     def erase(self, organisation: str, subject: str, *, most: int) -> int:
         keys = _keys(self.client, self.table, f"{organisation}#{subject}")
         return _delete(self.client, self.table, (key for key in keys if key[1] != self.keep), most)
+
+
+@dataclass(frozen=True)
+class Raised:
+    """Alerts and where their subject stood. What hospitals are told of the consent stays, without the programmes; in a
+    table that was restored it is made to end again, and they are told again."""
+
+    client: Any
+    table: str
+    tombstones: Tombstones
+
+    def erase(self, organisation: str, subject: str, *, most: int) -> int:
+        alerts = Partition(self.client, self.table, keep=CONSENT)
+        return min(most, alerts.erase(organisation, subject, most=most) + self._end(organisation, subject))
+
+    def _end(self, organisation: str, subject: str) -> int:
+        tombstone = self.tombstones.get(organisation, subject)
+        pk, sk = consent_key(organisation, subject)
+        for item in query(
+            self.client,
+            TableName=self.table,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk AND sk = :sk",
+            ExpressionAttributeValues=encode_item({":pk": pk, ":sk": sk}),
+        ):
+            told = to_consent(item)
+            after = replace(told, programmes=())
+            if told.erased_at is None and tombstone is not None:
+                at = tombstone.erased_at
+                after = replace(told, version=told.version + 1, withdrawn_at=told.withdrawn_at or at, erased_at=at)
+            if after != told:
+                batch_put(self.client, self.table, [from_consent(after)])
+                return 1
+        return 0
 
 
 @dataclass(frozen=True)

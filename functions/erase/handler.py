@@ -39,6 +39,7 @@ def wired() -> Erase:
             quarantine=settings.quarantine_table,
             contacts=settings.contacts_table,
             deliveries=settings.deliveries_table,
+            erasures=settings.erasures_table,
         ),
         Tombstones(dynamodb, settings.erasures_table),
         Looks(client("sqs"), settings.looks_queue),

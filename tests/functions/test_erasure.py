@@ -22,6 +22,7 @@ from adapters.alerts import Alerts, to_item
 from adapters.archive import Archive, opened
 from adapters.aws import client as aws_client
 from adapters.consent import from_record as consent_of
+from adapters.consent import is_of_consent
 from adapters.dynamodb import batch_put, encode_item
 from adapters.environment import variable
 from adapters.erasures import Tombstones, asked_for
@@ -72,7 +73,7 @@ class FakeLooks:
 
 def an_erase() -> Erase:
     dynamodb = aws_client("dynamodb")
-    tables = {name: name for name in TABLES if name not in ("erasures", "idempotency", "audit")}
+    tables = {name: name for name in TABLES if name not in ("idempotency", "audit")}
     return Erase(places(dynamodb, **tables), Tombstones(dynamodb, "erasures"), FakeLooks())
 
 
@@ -157,7 +158,7 @@ def test_r90_asked_again_an_erasure_tells_how_far_it_is(pma: InProcess) -> None:
     status, again, _ = pma.call("DELETE", S)
     assert (status, again["state"], again["erased_at"]) == (202, "erased", first["erased_at"])
     assert again["found"] == {
-        "registry": 3, "devices": 1, "contacts": 1, "observations": 31, "alerts": 2, "decisions": 1, "quarantine": 3,
+        "registry": 3, "devices": 1, "contacts": 1, "observations": 31, "alerts": 3, "decisions": 1, "quarantine": 3,
         "deliveries": 1,
     }  # fmt: skip
     finished_at = datetime.fromisoformat(again["finished_at"])
@@ -388,6 +389,41 @@ def test_r91_the_consent_of_somebody_erased_is_still_rendered_and_nothing_else(p
     made = render(references, registry=wired().registry, observations=wired().observations, alerts=alerts)
     shown = [one["resource"]["resourceType"] for one in made["entry"]]
     assert shown == ["Consent"]
+
+
+def consent_row() -> dict[str, Any]:
+    key = encode_item({"pk": "clinic-a#S-7F3A", "sk": "consent"})
+    return dict(aws_client("dynamodb").get_item(TableName="alerts", Key=key)["Item"])
+
+
+def test_r90_what_stays_of_a_consent_says_that_it_ended_and_nothing_of_an_illness(pma: InProcess) -> None:
+    live(pma)
+    pma.call("DELETE", S)
+    before = consent_row()
+    assert before["programmes"]["L"], "whom to tell depends on them"
+    look_until_done(an_erase(), WHO)
+    after, shown = consent_row(), told(pma)
+    assert after == before | {"programmes": {"L": []}}
+    assert shown is not None
+    assert shown["status"] == "inactive"
+    keys = {"pk": after["pk"], "sk": after["sk"]}
+    records = [{"NewImage": before}, {"OldImage": before, "NewImage": after}, {"OldImage": after}]
+    assert [is_of_consent({"dynamodb": one | {"Keys": keys}}) for one in records] == [True, False, False]
+
+
+def test_r90_a_consent_that_a_restore_brought_back_ends_again_and_is_told_again(pma: InProcess) -> None:
+    live(pma)
+    given = consent_row()
+    pma.call("DELETE", S)
+    aws_client("dynamodb").put_item(TableName="alerts", Item=given)
+    shown = told(pma)
+    assert shown is not None
+    assert shown["status"] == "active"
+    look_until_done(an_erase(), WHO)
+    after, shown = consent_row(), told(pma)
+    assert shown is not None
+    assert (shown["status"], shown["extension"][1]["url"]) == ("inactive", "urn:pma:extension:erased-at")
+    assert (int(after["version"]["N"]), after["programmes"]) == (int(given["version"]["N"]) + 1, {"L": []})
 
 
 # the archive, and a restore
