@@ -111,6 +111,9 @@ class Context:
     invoked_function_arn = f"arn:aws:lambda:{REGION}:123456789012:function:registry"
     aws_request_id = "00000000-0000-4000-8000-000000000000"
 
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
 
 def event(
     method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None, binary: bool = False

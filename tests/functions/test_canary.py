@@ -1,33 +1,55 @@
 """Names and values of patients go through every function, errors included, and none comes out in logs, metrics, topics
-or notifications (R68, R88, R89)."""
+or notifications (R68, R88, R89). A function says something of a person only where it comes to the end of its work: one
+patient is enrolled, and every line that a function can log is met."""
 
 import ast
 import json
 import logging
+import os
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.alerts import Episodes
 from adapters.aws import client as aws_client
-from adapters.dynamodb import encode_item
+from adapters.contacts import ContactVault
+from adapters.decisions import Decisions
+from adapters.dynamodb import batch_put, encode_item
 from adapters.environment import variable
 from adapters.log import ALLOWED, AllowedKeys, HandlerFailed, Silently
 from adapters.observations import row_key, to_item
+from adapters.outbox import to_body
 from adapters.programmes import messages
+from adapters.registry import Registry
+from domain.alert import Episode, State
+from domain.enrolment import Consent
+from domain.erasure import Look, write_look
 from domain.identity import Identity
 from domain.notification import words_for
-from tests.builders import NOW, a_notice, a_subject, an_alert, an_observation, an_organisation
+from tests.builders import (
+    NOW,
+    ORGANISATION,
+    a_device,
+    a_notice,
+    a_subject,
+    an_alert,
+    an_assignment,
+    an_observation,
+    an_organisation,
+)
 from tests.functions.test_registry import SUBJECT
-from tests.in_process import TABLES, Context, InProcess, a_token, api, event
+from tests.in_process import REGION, TABLES, Context, InProcess, a_token, api, event
 
 ROOT = Path(__file__).parents[2]
 HANDLERS = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
@@ -45,12 +67,52 @@ def cloud() -> Iterator[InProcess]:
         patch.setenv(variable("archive_stream"), "archive")
         for name in TABLES:
             patch.setenv(variable(f"{name}_table"), name)
+        begin_anew()
+        live()
         yield started
+    begin_anew()
 
 
 def modules() -> Iterator[Any]:
     for name in HANDLERS:
         yield import_module(f"functions.{name}.handler")
+
+
+def begin_anew() -> None:
+    """What a function made at its start is of this cloud, and of no other test's."""
+    for module in modules():
+        for part in vars(module).values():
+            if hasattr(part, "cache_clear") and part.__module__ == module.__name__:
+                part.cache_clear()
+
+
+PATIENT = "Canaryovapatient"
+CUFF = f"BP-{PATIENT}"
+VALUE = "190.31415926535"
+
+
+def live() -> None:
+    """PATIENT holds a cuff, has been told of, and is to be erased; the archive takes what is sent to it."""
+    bucket = {"RoleARN": "arn:aws:iam::123456789012:role/archive", "BucketARN": "arn:aws:s3:::archive"}
+    boto3.client("s3").create_bucket(Bucket="archive", CreateBucketConfiguration={"LocationConstraint": REGION})
+    boto3.client("firehose").create_delivery_stream(
+        DeliveryStreamName="archive", ExtendedS3DestinationConfiguration=bucket
+    )
+    dynamodb, kms, long_ago = aws_client("dynamodb"), boto3.client("kms"), datetime(2020, 1, 1, tzinfo=UTC)
+    registry = Registry(dynamodb, "registry")
+    registry.put_subject(a_subject(id=PATIENT, consent=Consent(long_ago)))
+    registry.put_device(a_device(serial=CUFF, assignments=(an_assignment(subject=PATIENT, from_at=long_ago),)))
+    people = {"patient": [{"channel": "sms", "address": f"+1{VALUE[-10:]}"}], "doctor": [{"channel": "topic"}]}
+    ContactVault(dynamodb, kms, "contacts", os.environ[variable("contacts_key")]).seal(ORGANISATION, PATIENT, people)
+    Episodes(dynamodb, "alerts", "registry", Decisions(dynamodb, "decisions")).write(
+        (ORGANISATION, PATIENT),
+        State({"crisis": Episode(stage="active")}),
+        [an_alert(id="alert-1", subject=PATIENT, tell=("patient", "doctor"), told="raised")],
+        after=0,
+        now=NOW,
+        received_at=NOW,
+    )
+    batch_put(dynamodb, "erasures", [{"pk": f"{ORGANISATION}#{PATIENT}", "sk": "tombstone", "erased_at": NOW}])
 
 
 def said_by(invoke: Callable[[dict[str, Any], Any], Any], given: dict[str, Any], stdout: Callable[[], str]) -> str:
@@ -85,9 +147,9 @@ def of_queue(body: str, queue: str = "inbox") -> dict[str, Any]:
     return {"messageId": "m-1", "body": body, "eventSource": "aws:sqs", "eventSourceARN": arn}
 
 
-def a_body(payload: bytes, topic: str) -> str:
+def a_body(payload: bytes, topic: str, client: str = "x") -> str:
     at = int(datetime.now(UTC).timestamp() * 1000)
-    return json.dumps({"payload": b64encode(payload).decode(), "topic": topic, "client": "x", "received_at": at})
+    return json.dumps({"payload": b64encode(payload).decode(), "topic": topic, "client": client, "received_at": at})
 
 
 def a_reading(word: str, number: int) -> bytes:
@@ -168,6 +230,33 @@ def events(word: str, number: int) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def well_made() -> dict[str, list[dict[str, Any]]]:
+    """What brings a function to the end of its work, all of it about PATIENT."""
+    reading = {"kind": "blood-pressure", "measured_at": datetime.now(UTC).isoformat(), "values": {}}
+    reading["values"] = {
+        "systolic": {"value": float(VALUE), "unit": "mm[Hg]"},
+        "diastolic": {"value": 97, "unit": "mm[Hg]"},
+    }
+    said = json.dumps({"format": "pma.readings/1", "device": CUFF, "readings": [reading]}).encode()
+    one = an_observation(subject=PATIENT, device=CUFF, values={"systolic": Decimal(VALUE), "diastolic": Decimal(97)})
+    row = to_item(row_key(Identity(ORGANISATION, PATIENT, one.kind, one.device_time, one.id)), one, expires_at=NOW)
+    lane = {"organisation": ORGANISATION, "endpoint": PATIENT.lower(), "lane": "alerts-0"}
+    return {
+        "ingest": [{"Records": [of_queue(a_body(said, f"dt/pma/{CUFF}/readings", client=CUFF))]}],
+        "evaluate": [{"Records": [of_stream(dict(row))]}],
+        "export": [{"Records": [of_queue(json.dumps(lane))]}],
+        "notify": [{"Records": [of_queue(to_body(a_notice(subject=PATIENT)))]}],
+        "provision": [
+            {
+                "claimCertificateId": "c-1",
+                "certificateId": "c-2",
+                "parameters": {"SerialNumber": CUFF, "Profile": "tonometer"},
+            }
+        ],
+        "erase": [{"Records": [of_queue(write_look(Look(ORGANISATION, PATIENT)))]}],
+    }
+
+
 NAMES = st.from_regex(r"[A-Z][a-z]{5,8}ova[A-Z][a-z]{4,6}", fullmatch=True)
 VALUES = st.integers(10**9, 10**12)
 
@@ -195,6 +284,29 @@ def test_p1_r88_r89_no_function_lets_a_canary_out(
             assert said, "the function says something of each invocation"
             assert word.lower() not in said.lower()
             assert str(number) not in said
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_p1_r88_every_line_that_is_logged_is_met_with_a_patient_in_hand(
+    cloud: InProcess, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Work that breaks off before its end would have nothing to let out."""
+    module = import_module(f"functions.{name}.handler")
+    invocations = [getattr(module, one) for one in ("handle", "collect", "send") if hasattr(module, one)]
+
+    def stdout() -> str:
+        out, err = capsys.readouterr()
+        return out + err
+
+    said = "\n".join(
+        said_by(invoke, given_, stdout)
+        for given_ in [*well_made().get(name, []), *events(PATIENT, 10**9)[name]]
+        for invoke in invocations
+    )
+    assert PATIENT.lower() not in said.lower()
+    assert VALUE[-10:] not in said
+    met = {json.loads(line).get("message") for line in said.splitlines() if line.startswith("{")}
+    assert lines(name) <= met
 
 
 @given(word=NAMES, number=VALUES)
@@ -243,6 +355,22 @@ def literals(path: Path) -> Iterator[tuple[str, ast.Call]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             yield node.func.attr, node
+
+
+def lines(name: str) -> set[str]:
+    """The messages that a function logs."""
+    return {
+        str(node.args[0].value)
+        for called, node in literals(ROOT / "functions" / name / "handler.py")
+        if called in ("info", "warning", "error") and isinstance(node.args[0], ast.Constant)
+    }
+
+
+def test_r88_nothing_is_printed_and_no_error_is_logged_with_its_words() -> None:
+    for path in sorted(path for floor in ("adapters", "domain", "functions") for path in ROOT.glob(f"{floor}/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            assert called not in ("print", "pprint", "logger.exception", "logger.debug", "logger.critical"), path
 
 
 @pytest.mark.parametrize("name", HANDLERS)
