@@ -44,13 +44,20 @@ def measured() -> list[Figure]:
     return [
         Figure("sdk_calls_per_100", "SDK calls for 100 readings, ingest, one batch", ingest.calls, 8),
         Figure("sdk_calls_per_100_as_deployed", "… in batches of 10, as deployed", ingest.calls_as_deployed, None),
-        Figure("ingest_us", "ingest, CPU µs a reading", ingest.beside_naive.us, 100),
-        Figure("ingest_naive_over_ours", "naive / ingest", ingest.beside_naive.ratio or 0.0, 30, at_least=True),
+        Figure("ingest_us", "ingest, CPU µs a reading", ingest.beside_naive_made_once.us, 100),
         Figure(
-            "ingest_naive_each_event_over_ours",
-            "… whose boto3 resource is made in each event",
-            ingest.beside_naive_each_event.ratio or 0.0,
-            None,
+            "ingest_naive_over_ours",
+            "naive pipeline that makes its boto3 resource in each event / ingest",
+            ingest.beside_naive.ratio or 0.0,
+            30,
+            at_least=True,
+        ),
+        Figure(
+            "ingest_naive_made_once_over_ours",
+            "… once, outside the event / ingest",
+            ingest.beside_naive_made_once.ratio or 0.0,
+            30,
+            at_least=True,
         ),
         Figure("evaluate_us", "evaluate, CPU µs a reading", stages.evaluate_cost().us, 15),
         Figure(
