@@ -1,6 +1,7 @@
-"""What most readings are: nothing is open, and nothing is wrong. What the engine makes of them is known beforehand.
+"""What most readings of a patient who is well are: nothing is remembered, and nothing is wrong.
 
-Nine readings of ten change nothing, and to look for every rule's episode only to say so is most of what judging costs.
+What the engine makes of such a reading is known beforehand; to look for every rule's episode only to say so is most of
+what judging it costs.
 """
 
 from functools import lru_cache
