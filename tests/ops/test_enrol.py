@@ -120,8 +120,8 @@ def test_the_command_writes_the_cohort_and_says_what_is_absent(
 
 def test_ctrl_c_is_one_sentence_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "cohort.jsonl").write_text("\n".join(map(json.dumps, example(1, NOW))) + "\n")
-    with socket.create_server(("127.0.0.1", 0)) as never_answers:
-        address = f"http://127.0.0.1:{never_answers.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as hospital:
+        address = f"http://127.0.0.1:{hospital.getsockname()[1]}"
         command = [sys.executable, "-m", "ops", "enrol", str(tmp_path / "cohort.jsonl"), "--client-id", "c"]
         with subprocess.Popen(  # noqa: S603 - our own command
             [*command, "--api-url", address, "--token-url", f"{address}/token"],
@@ -131,10 +131,10 @@ def test_ctrl_c_is_one_sentence_and_no_traceback(tmp_path: Path) -> None:
             # What a shell starts in the background inherits that it is ignored, and so would this.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process:
-            never_answers.settimeout(30)
-            asked, _ = never_answers.accept()
+            hospital.settimeout(30)
+            asked, _ = hospital.accept()
             process.send_signal(signal.SIGINT)
-            never_answers.close()  # what is under way fails at once, and is not tried again for long
+            asked.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")  # tried again it would be for long
             asked.close()
             _, said = process.communicate(timeout=30)
     assert process.returncode == 130

@@ -81,11 +81,11 @@ def test_what_a_crash_left_undone_is_finished(stack: StackOutputs) -> None:
 
 
 def test_each_organisation_has_a_client_of_its_own(stack: StackOutputs) -> None:
-    """More than the 50 clients at which a gateway's authorizer stops, and more than one page of a listing."""
-    clients = {add_organisation(f"clinic-{number}", stack=stack).client_id for number in range(85)}
-    assert len(clients) == 85
-    assert add_organisation("clinic-84", stack=stack).client_id in clients
-    assert {owner(one) for one in clients} == {f"clinic-{number}" for number in range(85)}
+    """More than the 50 clients at which a gateway's authorizer stops, and than the 60 of a page of a listing."""
+    clients = {add_organisation(f"clinic-{number}", stack=stack).client_id for number in range(61)}
+    assert len(clients) == 61
+    assert add_organisation("clinic-60", stack=stack).client_id in clients
+    assert {owner(one) for one in clients} == {f"clinic-{number}" for number in range(61)}
 
 
 def test_limits_are_set_without_a_deploy(stack: StackOutputs) -> None:
