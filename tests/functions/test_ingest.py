@@ -338,6 +338,30 @@ def test_f16_p7_who_has_no_smartphone_is_measured_all_the_same(stage: Stage, who
     assert f"{row.device} {row.subject} {row.origin}" == becomes
 
 
+FOREIGN = ["subject", "patient", "holder", "organisation", "thing", "client", "topic", "id", "assignments"]
+ANYBODY = st.dictionaries(
+    st.sampled_from(FOREIGN),
+    st.sampled_from([OTHER, "S-NOBODY", "clinic-b", "BP-2"]),
+)
+
+
+@given(ANYBODY, ANYBODY)
+def test_r9_whoever_a_payload_names_it_is_whose_the_device_is(message: dict[str, Any], said: dict[str, Any]) -> None:
+    others = a_device(serial="BP-2", assignments=(an_assignment(subject=OTHER),))
+    enrolled = [a_subject(), a_subject(id=OTHER)]
+    plain, named = (Stage(registry=FakeRegistry(enrolled=enrolled, owned=[a_device(), others])) for _ in range(2))
+    plain(an_arrival())
+    named(an_arrival(a_message(a_reading(**said)) | message))
+    assert named.observations.rows == plain.observations.rows
+    assert [row.subject for row in named.observations.rows.values()] == [SUBJECT]
+
+
+def test_r9_a_device_that_a_payload_names_is_not_spoken_for_by_another(stage: Stage) -> None:
+    stage.registry.owned.append(a_device(serial="BP-2", assignments=(an_assignment(subject=OTHER),)))
+    outcome = stage(an_arrival(a_message(a_reading(), device="BP-2")))
+    assert (outcome.reasons, stage.observations.rows) == ({"unknown-device": 1}, {})
+
+
 # what a repeat brings
 
 
