@@ -43,7 +43,7 @@ from functions.registry.wiring import wired
 from tests.adapters.test_archive import FirehoseStub
 from tests.builders import NOW, ORGANISATION, an_alert, an_arrival, an_endpoint, an_observation
 from tests.functions.test_registry import ASSIGNMENT, SUBJECT, D, S, enrol
-from tests.in_process import TABLES, Context, InProcess, api
+from tests.in_process import TABLES, Context, InProcess, all_of, api
 
 WHO = (ORGANISATION, "S-7F3A")
 OTHER = (ORGANISATION, "S-2")
@@ -90,12 +90,11 @@ def look_until_done(erase: Erase, *who: tuple[str, str]) -> list[int]:
 
 def everything_of(pma: InProcess, subject: str) -> list[tuple[str, str, str]]:
     """Every item of any table in which the subject's pseudonym stands, but for what is kept on purpose."""
-    dynamodb = aws_client("dynamodb")
     kept = {("erasures", "tombstone"), ("alerts", "consent"), ("deliveries", "row#000000000002")}
     return [
         (table, item["pk"]["S"], item["sk"]["S"])
         for table in TABLES
-        for item in dynamodb.scan(TableName=table)["Items"]
+        for item in all_of(table)
         if f'"{subject}"' in json.dumps(item).replace("#", '"') and (table, item["sk"]["S"]) not in kept
     ]
 
@@ -496,7 +495,7 @@ class Restores(RuleBasedStateMachine):
     def restores(self) -> None:
         dynamodb = aws_client("dynamodb")
         for name, items in (self.copy or {}).items():
-            for item in dynamodb.scan(TableName=name)["Items"]:
+            for item in all_of(name):
                 dynamodb.delete_item(TableName=name, Key={"pk": item["pk"], "sk": item["sk"]})
             for item in items:
                 dynamodb.put_item(TableName=name, Item=item)

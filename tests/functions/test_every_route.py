@@ -20,7 +20,7 @@ from functions.registry.handler import app
 from functions.registry.wiring import wired
 from ops.api_examples import EXAMPLES, THINGS
 from tests.builders import NOW, an_alert
-from tests.in_process import TABLES, InProcess, a_token, api
+from tests.in_process import TABLES, InProcess, a_token, all_of, api
 from tests.promises import DOCUMENT
 
 ALL = {"pma/enrol", "pma/care-plan", "pma/read", "pma/acknowledge", "pma/endpoints", "pma/operate"}
@@ -118,26 +118,18 @@ def enrolled(pma: InProcess) -> dict[str, str]:
 
 def of_clinic_a() -> str:
     """All that any table holds of clinic-a, but for how often it asked."""
-    found = [
-        (table, decode_item(item))
-        for table in TABLES
-        if table != "idempotency"
-        for item in aws_client("dynamodb").scan(TableName=table)["Items"]
-    ]
+    found = [(table, decode_item(item)) for table in TABLES if table != "idempotency" for item in all_of(table)]
     return json.dumps(sorted(str(one) for one in found if str(one[1]["pk"]).startswith("clinic-a")), ensure_ascii=False)
 
 
 @pytest.fixture
 def clinic_b_has_nothing(pma: InProcess) -> Iterator[None]:
     yield
-    for table in TABLES:
-        for item in aws_client("dynamodb").scan(TableName=table)["Items"]:
-            if item["pk"]["S"].startswith("clinic-b#"):
-                aws_client("dynamodb").delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
+    pma.forget("clinic-b#")
 
 
 def audit_of_clinic_b() -> list[dict[str, Any]]:
-    return [decode_item(one) for one in aws_client("dynamodb").scan(TableName="audit")["Items"] if "operation" in one]
+    return [decode_item(one) for one in all_of("audit") if "operation" in one]
 
 
 OWN = {
