@@ -65,6 +65,23 @@ def test_the_same_alert_has_the_same_id_wherever_it_is_raised() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "rule"),
+    [({"organisation": "clinic-b"}, CRISIS), ({"subject": "S-2"}, CRISIS), ({"id": "o-2"}, CRISIS), ({}, HIGH)],
+    ids=["of another organisation", "of another subject", "another reading", "by another rule"],
+)
+def test_r81_what_is_raised_of_anything_else_is_another_alert(changes: dict[str, Any], rule: dict[str, Any]) -> None:
+    """Tokens of subjects are the hospitals' own: two may use the same."""
+    one = Life(a_plan(CRISIS)).read(reading(0, 190, id="o-1"))
+    other = Life(a_plan(rule)).read(reading(0, 190, **{"id": "o-1"} | changes))
+    assert {*one.alerts}.isdisjoint(other.alerts)
+
+
+def test_r71_r102_an_alerts_id_never_shifts() -> None:
+    """Hospitals keep it, and a replay in years to come must find the same."""
+    assert [*Life(a_plan(CRISIS)).read(reading(0, 190, id="o-1")).alerts] == ["20c6bf26-437b-8fe4-9e8c-fccdf5543878"]
+
+
+@pytest.mark.parametrize(
     ("changes", "why"),
     [
         ({"flags": ("movement",)}, "artefact"),
