@@ -83,24 +83,34 @@ def _omh(name: str, version: str, **body: Json) -> Json:
 
 
 HOUR = {"start_date_time": "2026-11-22T07:00:00Z", "duration": {"value": 1, "unit": "h"}}
+PRESSURE = {
+    "systolic_blood_pressure": {"value": 120, "unit": "mmHg"},
+    "diastolic_blood_pressure": {"value": 80, "unit": "mmHg"},
+}
+SUGAR: Json = {"blood_glucose": {"value": 95, "unit": "mg/dL"}}
+STEPS: Json = {"step_count": {"value": 900, "unit": "steps"}}
 OMH = [
-    _omh(
-        "blood-pressure",
-        version,
-        systolic_blood_pressure={"value": 120, "unit": "mmHg"},
-        diastolic_blood_pressure={"value": 80, "unit": "mmHg"},
-    )
-    for version in ("1.0", "2.0", "3.1", "4.0")
+    _omh(name, version, **said)
+    for name, versions, said in [
+        ("blood-pressure", ("1.0", "2.0", "3.1", "4.0"), PRESSURE),
+        ("blood-glucose", ("1.0",), SUGAR | {"blood_specimen_type": "whole blood"}),
+        ("blood-glucose", ("2.0", "3.1", "4.0"), SUGAR | {"specimen_source": "capillary blood"}),
+        ("heart-rate", ("1.0", "2.0", "3.0"), {"heart_rate": {"value": 61, "unit": "beats/min"}}),
+        ("body-weight", ("1.0", "2.0", "3.0"), {"body_weight": {"value": 154.3, "unit": "lb"}}),
+        ("body-temperature", ("1.0", "2.0", "3.0", "4.0"), {"body_temperature": {"value": 98.6, "unit": "F"}}),
+        ("oxygen-saturation", ("1.0", "2.0", "3.1"), {"oxygen_saturation": {"value": 96, "unit": "%"}}),
+        ("step-count", ("1.0", "2.0"), STEPS | {"step_count": 900, "effective_time_frame": {"time_interval": HOUR}}),
+        ("step-count", ("3.0",), STEPS | {"effective_time_frame": {"time_interval": HOUR}}),
+    ]
+    for version in versions
 ]
-OMH += [
-    _omh("blood-glucose", "2.0", blood_glucose={"value": 95, "unit": "mg/dL"}, specimen_source="capillary blood"),
-    _omh("blood-glucose", "4.0", blood_glucose={"value": 5.4, "unit": "mmol/L"}, specimen_source="interstitial fluid"),
-    _omh("heart-rate", "2.0", heart_rate={"value": 61, "unit": "beats/min"}, descriptive_statistic="average"),
-    _omh("body-weight", "3.0", body_weight={"value": 154.3, "unit": "lb"}),
-    _omh("body-temperature", "4.0", body_temperature={"value": 98.6, "unit": "F"}, measurement_location="oral"),
-    _omh("oxygen-saturation", "1.0", oxygen_saturation={"value": 96, "unit": "%"}, system="peripheral capillary"),
-    _omh("step-count", "3.0", step_count={"value": 900, "unit": "steps"}, effective_time_frame={"time_interval": HOUR}),
-]
+IEEE: Json = {
+    "uuid": "123e4567-e89b-12d3-a456-426655440000",
+    "source_creation_date_time": "2026-11-22T08:00:00Z",
+    "schema_id": {"namespace": "omh", "name": "blood-pressure", "version": "4.0"},
+    "modality": "sensed",
+}
+OMH.append(_omh("blood-pressure", "4.0", **PRESSURE) | {"header": IEEE})
 EPOCH = round(NOW.timestamp())
 MEASURES = [{"type": 10, "value": 1220, "unit": -1}, {"type": 9, "value": 78, "unit": 0}]
 GROUP = {"attrib": 0, "category": 1, "date": EPOCH, "measures": MEASURES}
