@@ -34,7 +34,7 @@ from adapters.dynamodb import (
     query,
     transact,
 )
-from adapters.registry import ATTENDED, plan_key, subject_key, to_attended
+from adapters.registry import ATTENDED, norm_key, to_attended
 from domain.alert import Acknowledged, Alert, Monitored, State, dump, load
 from domain.decisions import Judged
 from domain.enrolment import ConsentTold
@@ -189,22 +189,15 @@ class Episodes:
 
     def read(self, subjects: Iterable[Who]) -> dict[Who, Monitored]:
         """What is known of each of `subjects`, read consistently. One that nobody enrolled has `subject` None."""
-        keys = {who: (state_key(*who), subject_key(*who), plan_key(*who)) for who in subjects}
+        keys = {who: (norm_key(*who), state_key(*who)) for who in subjects}
         found = batch_get_encoded(
             self.client,
-            {
-                self.table: [state for state, _, _ in keys.values()],
-                self.registry: [key for _, *of_subject in keys.values() for key in of_subject],
-            },
+            {self.registry: [norm for norm, _ in keys.values()], self.table: [state for _, state in keys.values()]},
             attributes=_READ,
         )
         return {
-            who: _monitored(
-                found.get((self.registry, *subject)),
-                found.get((self.registry, *plan)),
-                found.get((self.table, *state)),
-            )
-            for who, (state, subject, plan) in keys.items()
+            who: _monitored(found.get((self.registry, *norm)), found.get((self.table, *state)))
+            for who, (norm, state) in keys.items()
         }
 
     def write(
@@ -250,12 +243,10 @@ class Episodes:
         self.decisions.keep(*who, judged)
 
 
-def _monitored(
-    subject: AttributeValues | None, plan: AttributeValues | None, state: AttributeValues | None
-) -> Monitored:
+def _monitored(norm: AttributeValues | None, state: AttributeValues | None) -> Monitored:
     return Monitored(
-        subject=None if subject is None else to_attended(subject),
-        plans=() if plan is None else to_versions(decode_item(plan)),
+        subject=None if norm is None else to_attended(norm),
+        plans=() if norm is None else to_versions(norm),
         state=_NOTHING if state is None else load(state["state"]["S"]),
         version=0 if state is None else int(state["version"]["N"]),
     )

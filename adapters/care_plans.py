@@ -1,7 +1,7 @@
 """Care plans in table `registry` (keys in adapters/registry.py): the versions that may still judge, and all for ever.
 
-The item `plan` holds the newest versions together, so that one read settles which is in force; each version is also an
-item of its own that nothing overwrites.
+The item `norm` holds the newest versions (`newest`, `versions`) beside what of the subject decides how it is judged, so
+that one read settles by what a reading is judged; each version is also an item of its own that nothing overwrites.
 """
 
 import re
@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from adapters.cursor import read_cursor, write_cursor
-from adapters.dynamodb import Item, batch_get, encode_item, query, transact
-from adapters.registry import plan_key, plan_version_key
+from adapters.dynamodb import AttributeValues, Item, batch_get_encoded, decode, encode_item, query, transact
+from adapters.registry import norm_key, plan_version_key
 from domain.care_plan import PlanVersion
 
 Who: TypeAlias = tuple[str, str]
@@ -29,9 +29,9 @@ class VersionPage:
     next: str | None
 
 
-def to_versions(item: Mapping[str, Any]) -> tuple[PlanVersion, ...]:
-    """The versions of the item `plan` in plain Python, oldest first."""
-    return tuple(_to_version(one) for one in item["versions"])
+def to_versions(norm: AttributeValues) -> tuple[PlanVersion, ...]:
+    """The newest versions in the item `norm` as the table gives it, oldest first; none where a programme judges."""
+    return tuple(map(_to_version, decode(norm["versions"]))) if "versions" in norm else ()
 
 
 def _to_version(facts: Mapping[str, Any]) -> PlanVersion:
@@ -69,8 +69,9 @@ class CarePlans:
 
     def of(self, subjects: Iterable[Who]) -> dict[Who, tuple[PlanVersion, ...]]:
         """The newest versions of each of `subjects` that has any, oldest first, read consistently."""
-        found = batch_get(self.client, {self.table: [plan_key(*who) for who in subjects]})
-        return {(item["organisation"], item["subject"]): to_versions(item) for item in found.values()}
+        keys = {norm_key(*who): who for who in subjects}
+        found = batch_get_encoded(self.client, {self.table: keys}, attributes=("versions",))
+        return {keys[pk, sk]: to_versions(norm) for (_, pk, sk), norm in found.items() if "versions" in norm}
 
     def newest(self, organisation: str, subject: str) -> PlanVersion | None:
         versions = self.of([(organisation, subject)]).get((organisation, subject))
@@ -102,26 +103,31 @@ class CarePlans:
         return VersionPage(versions[:limit], write_cursor(str(versions[limit - 1].version)) if more else None)
 
     def put(self, organisation: str, subject: str, one: PlanVersion) -> None:
-        """Write the version that follows the newest. Raises LostRace when `one` does not follow it (any more).
+        """Write the version that follows the newest. Raises LostRace when `one` does not follow it (any more), or when
+        there is no such subject (any more).
 
         Four versions stay at hand, and the one in force however many are to come into force later.
         """
         kept = self.of([(organisation, subject)]).get((organisation, subject), ())
-        pk, sk = plan_key(organisation, subject)
+        pk, sk = norm_key(organisation, subject)
         version_pk, version_sk = plan_version_key(organisation, subject, one.version)
         owner = {"organisation": organisation, "subject": subject}
-        newest = {"pk": pk, "sk": sk, "newest": one.version, "versions": [_facts(each) for each in _at_hand(kept, one)]}
-        first = one.version == 1
+        values: Item = {":newest": one.version, ":versions": [_facts(each) for each in _at_hand(kept, one)]}
+        condition = "attribute_exists(pk) AND attribute_not_exists(newest)"
+        if one.version > 1:
+            condition = "newest = :before"
+            values[":before"] = one.version - 1
         transact(
             self.client,
             [
                 {
-                    "Put": {
+                    "Update": {
                         "TableName": self.table,
-                        "Item": encode_item(owner | newest),
-                        "ConditionExpression": "attribute_not_exists(pk)" if first else "newest = :before",
+                        "Key": encode_item({"pk": pk, "sk": sk}),
+                        "UpdateExpression": "SET newest = :newest, versions = :versions",
+                        "ConditionExpression": condition,
+                        "ExpressionAttributeValues": encode_item(values),
                     }
-                    | ({} if first else {"ExpressionAttributeValues": {":before": {"N": str(one.version - 1)}}})
                 },
                 {
                     "Put": {

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from adapters.consent import consent_put
 from adapters.dynamodb import Item, batch_get, decode_item, encode, encode_item, transact
 from adapters.queue import send
-from adapters.registry import subject_key, tombstone_key
+from adapters.registry import norm_key, subject_key, tombstone_key
 from adapters.sealing import data_key_key
 from domain.enrolment import ConsentTold, Subject
 from domain.erasure import Look, Tombstone, write_look
@@ -145,6 +145,7 @@ class Erasures(Tombstones):
                     "ExpressionAttributeValues": {":version": encode(subject.version)},
                 }
             },
+            {"Delete": {"TableName": self.registry, "Key": _item(norm_key(subject.organisation, subject.id))}},
             consent_put(self.alerts, told),
         ]
         if subject.data_key is not None:

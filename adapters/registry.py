@@ -7,7 +7,8 @@ and `client -> organisation`, which are how an organisation is found at all.
 | `serial#{serial}` | `serial` | the organisation that enrolled this serial first |
 | `{org}` | `organisation` | its name and topic |
 | `{org}#subject#{subject}` | `subject` | programmes, zone, language, consent; `told_to`: the last week exported |
-| `{org}#subject#{subject}` | `plan` | the newest care plan versions, those that may still judge a reading |
+| `{org}#subject#{subject}` | `norm` | what judges its readings: programmes, zone and consent once more, written with
+`subject`, and the newest care plan versions (adapters/care_plans.py) |
 | `{org}#subject#{subject}` | `plan#{version:08d}` | one version, for ever |
 | `{org}#subject#{subject}` | `assignment#{id}` | serial and period of an assignment: what a subject holds and held |
 | `{org}#device#{serial}` | `device` | profile, class and all assignments |
@@ -67,8 +68,8 @@ def subject_key(organisation: str, subject: str) -> Key:
     return f"{organisation}#subject#{subject}", "subject"
 
 
-def plan_key(organisation: str, subject: str) -> Key:
-    return f"{organisation}#subject#{subject}", "plan"
+def norm_key(organisation: str, subject: str) -> Key:
+    return f"{organisation}#subject#{subject}", "norm"
 
 
 def plan_version_key(organisation: str, subject: str, version: int) -> Key:
@@ -130,11 +131,11 @@ def to_subject(item: Item) -> Subject:
 
 
 ATTENDED = ("programmes", "time_zone", "consent")
-"""The attributes that `to_attended` takes."""
+"""The attributes of a subject that its `norm` has too."""
 
 
 def to_attended(row: AttributeValues) -> Attended:
-    """The same, as far as it decides how readings are judged, of a row as the table gives it."""
+    """What of a subject decides how its readings are judged, of a row as the table gives it."""
     given = row.get("consent", {}).get("M")
     return Attended(
         programmes=tuple(name["S"] for name in row["programmes"]["L"]),
@@ -584,9 +585,9 @@ class Registry(RegistryReader):
         self._write(_put_owned(self.table, {"pk": pk, "sk": sk, "organisation": organisation}))
 
     def put_subject(self, subject: Subject, told: ConsentTold | None = None) -> None:
-        """The subject, its data key by its id, and what hospitals are to be told. Raises LostRace, also when whoever
-        bore that pseudonym was erased meanwhile."""
-        actions = [_put_next(self.table, from_subject(subject))]
+        """The subject, what judges its readings, its data key by its id, and what hospitals are to be told. Raises
+        LostRace, also when whoever bore that pseudonym was erased meanwhile."""
+        actions = [_put_next(self.table, from_subject(subject)), _attend(self.table, subject)]
         if told is not None and self.alerts:
             actions.append(consent_put(self.alerts, told))
         if subject.version == 1 and self.erasures:
@@ -655,6 +656,20 @@ def _put(table: str, item: Item, condition: str | None = None, **values: Any) ->
     if values:
         put["ExpressionAttributeValues"] = {f":{name}": encode(value) for name, value in values.items()}
     return {"Put": put}
+
+
+def _attend(table: str, subject: Subject) -> Item:
+    """Set what of `subject` its norm has, and leave the care plan that it has too."""
+    pk, sk = norm_key(subject.organisation, subject.id)
+    row = from_subject(subject)
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": encode_item({"pk": pk, "sk": sk}),
+            "UpdateExpression": "SET " + ", ".join(f"{name} = :{name}" for name in ATTENDED),
+            "ExpressionAttributeValues": encode_item({f":{name}": row[name] for name in ATTENDED}),
+        }
+    }
 
 
 def _put_owned(table: str, item: Item) -> Item:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from adapters.dynamodb import decode_item
-from adapters.registry import to_device, to_subject
+from adapters.registry import to_attended, to_device
 from domain.alert import BatteryTold, ConsentWithdrawn, Event, PlanChanged
 
 Who: TypeAlias = tuple[str, str]
@@ -21,26 +21,18 @@ def happened(record: Mapping[str, Any], now: datetime) -> Iterator[tuple[Who, Ca
     """Whom it concerns, and how to read what happened. A battery concerns who holds the device at `now`."""
     change = record["dynamodb"]
     pk, sk = (change["Keys"][name]["S"] for name in ("pk", "sk"))
-    if sk == "subject" and _is_a_note(change):
-        return
-    if sk in ("plan", "subject"):
+    if sk == "norm":
         organisation, _, subject = pk.split("#")
         who = organisation, subject
-        yield who, partial(PlanChanged, *who) if sk == "plan" else partial(_of_a_subject, who, record)
+        yield who, partial(_of_a_norm, who, change)
     elif sk == "device" and "NewImage" in change:
         yield from _of_a_device(record, now)
 
 
-def _is_a_note(change: Mapping[str, Any]) -> bool:
-    """Export's, of the week that it told: no edit, so the version stays."""
-    before, after = change.get("OldImage"), change.get("NewImage")
-    return before is not None and after is not None and bool(before["version"] == after["version"])
-
-
-def _of_a_subject(who: Who, record: Mapping[str, Any]) -> Event:
-    """Enrolled anew, with other programmes or in another zone, it may be judged by another plan."""
-    image = record["dynamodb"].get("NewImage")
-    consent = None if image is None else to_subject(decode_item(image)).consent
+def _of_a_norm(who: Who, change: Mapping[str, Any]) -> Event:
+    """Enrolled, with other programmes, in another zone or with a new care plan, it may be judged by another plan."""
+    norm = change.get("NewImage")
+    consent = None if norm is None else to_attended(norm).consent
     return ConsentWithdrawn(*who) if consent is None or consent.withdrawn_at is not None else PlanChanged(*who)
 
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from adapters.catalogue import CATALOGUE
 from adapters.dynamodb import Item, encode_item
 from adapters.observations import row_key, to_item
-from adapters.registry import device_key, plan_key, serial_key, subject_key
+from adapters.registry import device_key, norm_key, serial_key, subject_key
 from adapters.sealing import archive_key, seal
 from domain.identity import identify
 from domain.observation import Observation
@@ -23,6 +23,12 @@ ARCHIVE_KEY = bytes(32)
 """What the key service makes of the organisation's wrapped key."""
 
 ENROLLED_AT = NOW - timedelta(days=20)
+ATTENDED = {
+    "programmes": ["hypertension"],
+    "time_zone": "Europe/Samara",
+    "consent": {"given_at": ENROLLED_AT.isoformat(), "withdrawn_at": None},
+}
+"""What of each patient decides how readings are judged."""
 
 
 def subject(number: int) -> str:
@@ -45,15 +51,15 @@ def enrolled(patients: int) -> list[Item]:
         facts = {"id": serial(number), "organisation": ORGANISATION, "profile": "tonometer", "class": "medical"}
         rows.append({"pk": pk, "sk": sk, "version": 1, "assignments": [assignment], **facts})
         pk, sk = subject_key(ORGANISATION, subject(number))
-        consent = {"given_at": ENROLLED_AT.isoformat(), "withdrawn_at": None}
-        facts = {"id": subject(number), "organisation": ORGANISATION, "time_zone": "Europe/Samara", "language": "ru"}
-        more = {"programmes": ["hypertension"], "consent": consent, "data_key": _data_key(f"k-{number}")}
-        rows.append({"pk": pk, "sk": sk, "version": 1, **facts, **more})
+        facts = {"id": subject(number), "organisation": ORGANISATION, "language": "ru"}
+        rows.append({"pk": pk, "sk": sk, "version": 1, **facts, **ATTENDED, "data_key": _data_key(f"k-{number}")})
+        pk, sk = norm_key(ORGANISATION, subject(number))
+        rows.append({"pk": pk, "sk": sk, **ATTENDED})
     return rows
 
 
 def own_plan(number: int) -> Item:
-    """The row of a patient's own plan: the programme's rules, of which the doctor has changed three bounds."""
+    """The row `norm` of a patient whose doctor has changed three bounds of the programme's rules."""
     programme = json.loads((CATALOGUE / "programmes" / "hypertension.json").read_text())
     document = {name: programme[name] for name in ("rules", "schedule", "quiet_hours", "escalation")}
     rules = {rule["id"]: rule for rule in document["rules"]}
@@ -61,11 +67,11 @@ def own_plan(number: int) -> Item:
         rules[name]["when"]["at_or_above"]["value"] += number % most
     since = ENROLLED_AT + timedelta(minutes=number)
     document |= {"author": f"doc-{number % 50}", "effective_from": since.isoformat()}
-    pk, sk = plan_key(ORGANISATION, subject(number))
+    pk, sk = norm_key(ORGANISATION, subject(number))
     text = json.dumps(document, separators=(",", ":"))
     times = {"effective_from": since, "created_at": since}
     version = {"version": 1, "author": document["author"], "document": text, **times}
-    return {"pk": pk, "sk": sk, "organisation": ORGANISATION, "subject": subject(number), "versions": [version]}
+    return {"pk": pk, "sk": sk, **ATTENDED, "newest": 1, "versions": [version]}
 
 
 def _data_key(identifier: str) -> dict[str, str]:

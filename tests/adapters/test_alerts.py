@@ -23,7 +23,7 @@ from adapters.alerts import (
 from adapters.care_plans import CarePlans
 from adapters.decisions import Decisions
 from adapters.dynamodb import decode_item, encode_item
-from adapters.registry import from_subject
+from adapters.registry import Registry
 from domain.alert import Alert, Decision, Episode, Monitored, State
 from domain.decisions import judged
 from domain.errors import InvalidRequest, LostRace
@@ -43,7 +43,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     with mock_aws():
         client = boto3.client("dynamodb", region_name=REGION)
         make_tables(client, ("registry", "alerts", "decisions"))
-        client.put_item(TableName="registry", Item=encode_item(from_subject(a_subject())))
+        Registry(client, "registry").put_subject(a_subject())
         CarePlans(client, "registry").put(*WHO, a_plan_version())
         yield client
 

@@ -9,10 +9,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from adapters.alerts import Episodes
 from adapters.care_plans import CarePlans
+from adapters.decisions import Decisions
+from adapters.registry import Registry
 from domain.care_plan import PlanVersion
 from domain.errors import InvalidRequest, LostRace
-from tests.builders import NOW, ORGANISATION, SUBJECT, a_plan_version
+from tests.builders import NOW, ORGANISATION, SUBJECT, a_plan_version, a_subject, attended
 from tests.in_process import REGION, make_tables
 
 WHO = (ORGANISATION, SUBJECT)
@@ -23,7 +26,8 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> Iterator[CarePlans]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         client = boto3.client("dynamodb", region_name=REGION)
-        make_tables(client, ("registry",))
+        make_tables(client, ("registry", "alerts"))
+        Registry(client, "registry").put_subject(a_subject())
         yield CarePlans(client, "registry")
 
 
@@ -60,6 +64,21 @@ def test_r86_only_the_version_that_follows_is_written(plans: CarePlans, number: 
     with pytest.raises(LostRace):
         plans.put(*WHO, a_version(number, author="doc-late"))
     assert plans.versions(*WHO) == [a_version(1), a_version(2)]
+
+
+def test_r86_an_edit_of_the_subject_leaves_its_plan(plans: CarePlans) -> None:
+    plans.put(*WHO, a_version(1))
+    Registry(plans.client, plans.table).put_subject(a_subject(time_zone="Asia/Omsk", version=2))
+    plans.put(*WHO, a_version(2))
+    known = Episodes(plans.client, "alerts", plans.table, Decisions(plans.client, "decisions")).read([WHO])[WHO]
+    assert known.plans == (a_version(1), a_version(2))
+    assert known.subject == attended(a_subject(time_zone="Asia/Omsk"))
+
+
+def test_r90_nobody_who_is_not_enrolled_has_a_plan(plans: CarePlans) -> None:
+    with pytest.raises(LostRace):
+        plans.put("clinic-b", SUBJECT, a_version(1))
+    assert plans.versions("clinic-b", SUBJECT) == []
 
 
 def test_versions_come_newest_first_and_page_by_page(plans: CarePlans) -> None:

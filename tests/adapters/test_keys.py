@@ -8,7 +8,7 @@ from adapters.alerts import alert_key, outbox_key, state_key
 from adapters.contacts import contacts_key
 from adapters.observations import row_key
 from adapters.quarantine import quarantine_key
-from adapters.registry import device_key, plan_key, subject_key
+from adapters.registry import device_key, norm_key, subject_key
 from domain.identity import identify
 from tests.builders import NOW
 
@@ -36,13 +36,13 @@ def observation_key(organisation: str, subject: str) -> tuple[str, str]:
         state_key,
         contacts_key,
         subject_key,
-        plan_key,
+        norm_key,
         device_key,
         quarantine_key,
         lambda organisation, subject: alert_key(organisation, subject, "a-1"),
         lambda organisation, subject: outbox_key(organisation, subject, "a-1", 1),
     ],
-    ids=["observation", "state", "contacts", "subject", "plan", "device", "quarantine", "alert", "outbox"],
+    ids=["observation", "state", "contacts", "subject", "norm", "device", "quarantine", "alert", "outbox"],
 )
 def test_r32_r81_each_patient_has_a_partition_that_begins_with_the_organisation(key: object) -> None:
     assert callable(key)

@@ -157,7 +157,7 @@ def test_r90_asked_again_an_erasure_tells_how_far_it_is(pma: InProcess) -> None:
     status, again, _ = pma.call("DELETE", S)
     assert (status, again["state"], again["erased_at"]) == (202, "erased", first["erased_at"])
     assert again["found"] == {
-        "registry": 3, "devices": 1, "contacts": 1, "observations": 31, "alerts": 3, "decisions": 1, "quarantine": 3,
+        "registry": 2, "devices": 1, "contacts": 1, "observations": 31, "alerts": 3, "decisions": 1, "quarantine": 3,
         "deliveries": 1,
     }  # fmt: skip
     finished_at = datetime.fromisoformat(again["finished_at"])
@@ -200,6 +200,15 @@ def test_r90_what_was_enrolled_while_it_was_erased_loses(pma: InProcess) -> None
     here = wired().erasures
     with pma.wired(erasures=Blind(here.client, here.table, here.registry, here.alerts)):
         assert pma.call("PUT", S, SUBJECT)[0] == 503
+
+
+def test_r90_from_the_first_moment_of_an_erasure_nothing_is_judged(pma: InProcess) -> None:
+    enrol(pma)
+    subject = wired().registry.subject(*WHO)
+    assert subject is not None
+    assert wired().episodes.read([WHO])[WHO].subject is not None
+    wired().erasures.begin(subject, NOW)
+    assert wired().episodes.read([WHO])[WHO].subject is None
 
 
 @pytest.mark.parametrize(("path", "client", "status"), [("/v1/subjects/S-NONE", "client-a", 404), (S, "client-b", 404)])

@@ -16,11 +16,11 @@ from adapters.alerts import Alerts, alert_key
 from adapters.aws import client as aws_client
 from adapters.care_plans import CarePlans
 from adapters.decisions import Decisions
-from adapters.dynamodb import decode_item, encode_item
+from adapters.dynamodb import Item, decode_item, encode_item
 from adapters.environment import variable
 from adapters.observations import to_item
 from adapters.programmes import programmes
-from adapters.registry import from_device, from_subject
+from adapters.registry import ATTENDED, Registry, from_device, from_subject, norm_key
 from domain.alert import (
     CARE_PLAN,
     BatteryTold,
@@ -395,6 +395,12 @@ def a_mark(one: Observation, **said: Any) -> dict[str, Any]:
     return {"pk": f"{one.organisation}#{one.subject}", "sk": f"{one.kind}#2026-11-22T08:59:00Z#{one.id}#mark"} | said
 
 
+def a_norm(subject: Subject | None = None, **more: Any) -> Item:
+    pk, sk = norm_key(*WHO)
+    row = from_subject(subject or a_subject())
+    return {"pk": pk, "sk": sk} | {name: row[name] for name in ATTENDED} | more
+
+
 BEFORE, RECALL = {"version": 1, "path:BP-2": NOW.isoformat()}, {"version": 2, "recall:r-1": True}
 UNDONE = RECALL | {"recall:r-1": False}
 
@@ -402,12 +408,12 @@ UNDONE = RECALL | {"recall:r-1": False}
 @pytest.mark.parametrize(
     ("record", "expected"),
     [
-        (of_the_registry({"pk": "clinic-a#subject#S-7F3A", "sk": "plan"}), [PlanChanged(*WHO)]),
-        (of_the_registry(from_subject(a_subject())), [PlanChanged(*WHO)]),
+        (of_the_registry(a_norm(newest=1), a_norm()), [PlanChanged(*WHO)]),
+        (of_the_registry(a_norm()), [PlanChanged(*WHO)]),
         (of_the_registry(from_subject(a_subject(told_to=NOW.date())), from_subject(a_subject())), []),
-        (of_the_registry(from_subject(WITHDRAWN)), [ConsentWithdrawn(*WHO)]),
-        (of_the_registry(from_subject(a_subject(consent=None))), [ConsentWithdrawn(*WHO)]),
-        (of_the_registry(None, from_subject(a_subject())), [ConsentWithdrawn(*WHO)]),
+        (of_the_registry(a_norm(WITHDRAWN)), [ConsentWithdrawn(*WHO)]),
+        (of_the_registry(a_norm(a_subject(consent=None))), [ConsentWithdrawn(*WHO)]),
+        (of_the_registry(None, a_norm()), [ConsentWithdrawn(*WHO)]),
         (of_the_registry({"pk": "clinic-a#endpoints", "sk": "mis-1"}), []),
         (of_the_registry(a_held_device(9), a_held_device(80)), [BatteryTold(*WHO, SERIAL, Decimal(9))]),
         (of_the_registry(a_held_device(9)), [BatteryTold(*WHO, SERIAL, Decimal(9))]),
@@ -445,7 +451,7 @@ def dynamodb() -> Iterator[Any]:
         handler.wired.cache_clear()
         client = boto3.client("dynamodb", region_name=REGION)
         make_tables(client, ("registry", "alerts", "decisions"))
-        client.put_item(TableName="registry", Item=encode_item(from_subject(a_subject())))
+        Registry(client, "registry").put_subject(a_subject())
         CarePlans(client, "registry").put(*WHO, a_plan_version())
         yield client
         handler.wired.cache_clear()
