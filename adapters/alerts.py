@@ -45,8 +45,6 @@ Key: TypeAlias = tuple[str, str]
 Who: TypeAlias = tuple[str, str]
 """`(organisation, subject)`."""
 
-_Row: TypeAlias = AttributeValues | None
-
 _NOTHING = State()
 _ALERT = "alert#"
 _OUTBOX = "outbox#"

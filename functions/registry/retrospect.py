@@ -1,6 +1,6 @@
 """Why it did or did not alarm, and what another care plan would have done: the past judged again, no AWS."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -15,22 +15,10 @@ from domain.enrolment import Subject
 from domain.observation import Observation
 from domain.plan_language import DryRunBody
 from domain.retrospect import memory, retrace
+from domain.summary import Past
 
 MOST_READINGS = 50_000
 """Of a kind: 90 days of a sensor that measures every five minutes are 25,920."""
-
-
-class Past(Protocol):
-    def between(
-        self,
-        organisation: str,
-        subject: str,
-        *,
-        from_at: datetime,
-        to_at: datetime,
-        most: int,
-        kinds: Collection[str] = ...,
-    ) -> Sequence[Observation]: ...
 
 
 class Kept(Protocol):
