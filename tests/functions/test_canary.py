@@ -14,7 +14,7 @@ from decimal import Decimal
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import boto3
 import pytest
@@ -53,6 +53,7 @@ from tests.in_process import REGION, TABLES, Context, InProcess, a_token, api, e
 
 ROOT = Path(__file__).parents[2]
 HANDLERS = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
+Invocation: TypeAlias = Callable[[dict[str, Any], Any], Any]
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +116,16 @@ def live() -> None:
     batch_put(dynamodb, "erasures", [{"pk": f"{ORGANISATION}#{PATIENT}", "sk": "tombstone", "erased_at": NOW}])
 
 
-def said_by(invoke: Callable[[dict[str, Any], Any], Any], given: dict[str, Any], stdout: Callable[[], str]) -> str:
+def invocations(name: str) -> list[Invocation]:
+    module = import_module(f"functions.{name}.handler")
+    return [getattr(module, one) for one in ("handle", "collect", "send") if hasattr(module, one)]
+
+
+def said_by(invoke: Invocation, given: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
     """All that an invocation lets out of the function: logs, metrics, and what the runtime prints of an error."""
     stream = StringIO()
     streams = [(module.logger.registered_handler, module.logger.registered_handler.stream) for module in modules()]
-    stdout()
+    capsys.readouterr()
     try:
         for handler, _ in streams:
             handler.stream = stream
@@ -129,7 +135,7 @@ def said_by(invoke: Callable[[dict[str, Any], Any], Any], given: dict[str, Any],
     finally:
         for handler, before in streams:
             handler.stream = before
-    return stream.getvalue() + stdout()
+    return stream.getvalue() + "".join(capsys.readouterr())
 
 
 def of_stream(item: Any, *, kind: str = "INSERT", keys: Any = None) -> dict[str, Any]:
@@ -271,16 +277,9 @@ def test_every_function_is_here() -> None:
 def test_p1_r88_r89_no_function_lets_a_canary_out(
     cloud: InProcess, capsys: pytest.CaptureFixture[str], name: str, word: str, number: int
 ) -> None:
-    module = import_module(f"functions.{name}.handler")
-    invocations = [getattr(module, one) for one in ("handle", "collect", "send") if hasattr(module, one)]
-
-    def stdout() -> str:
-        out, err = capsys.readouterr()
-        return out + err
-
     for given_ in events(word, number)[name]:
-        for invoke in invocations:
-            said = said_by(invoke, given_, stdout)
+        for invoke in invocations(name):
+            said = said_by(invoke, given_, capsys)
             assert said, "the function says something of each invocation"
             assert word.lower() not in said.lower()
             assert str(number) not in said
@@ -291,17 +290,10 @@ def test_p1_r88_every_line_that_is_logged_is_met_with_a_patient_in_hand(
     cloud: InProcess, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     """Work that breaks off before its end would have nothing to let out."""
-    module = import_module(f"functions.{name}.handler")
-    invocations = [getattr(module, one) for one in ("handle", "collect", "send") if hasattr(module, one)]
-
-    def stdout() -> str:
-        out, err = capsys.readouterr()
-        return out + err
-
     said = "\n".join(
-        said_by(invoke, given_, stdout)
+        said_by(invoke, given_, capsys)
         for given_ in [*well_made().get(name, []), *events(PATIENT, 10**9)[name]]
-        for invoke in invocations
+        for invoke in invocations(name)
     )
     assert PATIENT.lower() not in said.lower()
     assert VALUE[-10:] not in said
