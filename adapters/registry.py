@@ -29,7 +29,19 @@ from typing import Any, TypeAlias
 
 from adapters.consent import consent_put
 from adapters.cursor import read_cursor, write_cursor
-from adapters.dynamodb import AttributeValues, Item, batch_get, decode_item, encode, encode_item, query, transact
+from adapters.dynamodb import (
+    AttributeValues,
+    Item,
+    batch_get,
+    batch_get_encoded,
+    decode,
+    decode_item,
+    encode,
+    encode_item,
+    query,
+    query_encoded,
+    transact,
+)
 from adapters.sealing import data_key_key
 from domain.enrolment import (
     Assignment,
@@ -39,6 +51,7 @@ from domain.enrolment import (
     DataKey,
     Device,
     Endpoint,
+    Holder,
     Holding,
     Organisation,
     Subject,
@@ -50,6 +63,7 @@ from domain.request import TOKEN
 Key: TypeAlias = tuple[str, str]
 
 _FLEET = "fleet"
+_NONE: AttributeValues = {"L": []}
 
 
 def client_key(client_id: str) -> Key:
@@ -101,6 +115,11 @@ def _time(value: str | None) -> datetime | None:
     return None if value is None else datetime.fromisoformat(value)
 
 
+def _text(attribute: AttributeValues | None) -> str | None:
+    """None for what is null or not there."""
+    return None if attribute is None else attribute.get("S")
+
+
 def to_organisation(item: Item) -> Organisation:
     return Organisation(
         id=item["pk"],
@@ -146,37 +165,58 @@ def to_attended(row: AttributeValues) -> Attended:
     )
 
 
+_HOLDER = ("time_zone", "consent", "data_key")
+
+
+def to_holder(subject: str, row: AttributeValues) -> Holder:
+    """What of a subject decides whose a reading is, of a row as the table gives it."""
+    consent, key = row.get("consent", {}).get("M"), row.get("data_key", {}).get("M")
+    return Holder(
+        id=subject,
+        time_zone=row["time_zone"]["S"],
+        consent=None
+        if consent is None
+        else Consent(datetime.fromisoformat(consent["given_at"]["S"]), _time(_text(consent.get("withdrawn_at")))),
+        data_key=None if key is None else DataKey(key["id"]["S"], key["wrapped"]["S"]),
+    )
+
+
 def _subjects(organisation: str) -> str:
     return f"{organisation}#subjects"
 
 
-def to_device(item: Item) -> Device:
+def to_device(row: AttributeValues) -> Device:
+    """The device of a row as the table and its stream give it, since that is read for every reading."""
     return Device(
-        serial=item["id"],
-        organisation=item["organisation"],
-        profile=item["profile"],
-        device_class=item["class"],
-        version=int(item["version"]),
-        lot=item.get("lot"),
-        gateway=item.get("gateway"),
-        cloud=item.get("cloud"),
-        roster=tuple(item.get("roster", ())),
-        revoked_at=_time(item.get("revoked_at")),
-        assignments=tuple(
-            Assignment(
-                id=one["id"],
-                subject=one["subject"],
-                from_at=datetime.fromisoformat(one["from"]),
-                to_at=_time(one.get("to")),
-                slot=None if one.get("slot") is None else int(one["slot"]),
-            )
-            for one in item.get("assignments", ())
-        ),
-        status=None if item.get("status") is None else _to_status(item["status"]),
+        serial=row["id"]["S"],
+        organisation=row["organisation"]["S"],
+        profile=row["profile"]["S"],
+        device_class=row["class"]["S"],
+        version=int(row["version"]["N"]),
+        lot=_text(row.get("lot")),
+        gateway=_text(row.get("gateway")),
+        cloud=_text(row.get("cloud")),
+        roster=tuple([one["S"] for one in row.get("roster", _NONE)["L"]]),
+        revoked_at=_time(_text(row.get("revoked_at"))),
+        assignments=tuple([_to_assignment(one["M"]) for one in row.get("assignments", _NONE)["L"]]),
+        status=_to_status(decode(row["status"])) if "status" in row else None,
     )
 
 
-def _to_status(item: Item) -> Status:
+def _to_assignment(row: AttributeValues) -> Assignment:
+    slot = row.get("slot", {}).get("N")
+    return Assignment(
+        id=row["id"]["S"],
+        subject=row["subject"]["S"],
+        from_at=datetime.fromisoformat(row["from"]["S"]),
+        to_at=_time(_text(row.get("to"))),
+        slot=None if slot is None else int(slot),
+    )
+
+
+def _to_status(item: Item | None) -> Status | None:
+    if item is None:
+        return None
     clock = item["clock"]
     return Status(
         told_at=datetime.fromisoformat(item["told_at"]),
@@ -353,8 +393,8 @@ def is_of_a_device(record: Mapping[str, Any]) -> bool:
 
 def devices_in(record: Mapping[str, Any]) -> tuple[Device | None, Device]:
     """The device before and after such a record."""
-    before, after = _images(record)
-    return None if before is None else to_device(before), to_device(after or {})
+    change = record["dynamodb"]
+    return to_device(change["OldImage"]) if "OldImage" in change else None, to_device(change["NewImage"])
 
 
 def is_of_recalls(record: Mapping[str, Any]) -> bool:
@@ -364,13 +404,10 @@ def is_of_recalls(record: Mapping[str, Any]) -> bool:
 
 def recalls_in(record: Mapping[str, Any]) -> tuple[tuple[Recall, ...], tuple[Recall, ...]]:
     """The recalls in force before and after such a record."""
-    before, after = (() if image is None else to_recalls(image) for image in _images(record))
-    return before, after
-
-
-def _images(record: Mapping[str, Any]) -> tuple[Item | None, Item | None]:
     change = record["dynamodb"]
-    before, after = (decode_item(change[name]) if name in change else None for name in ("OldImage", "NewImage"))
+    before, after = (
+        to_recalls(decode_item(change[name])) if name in change else () for name in ("OldImage", "NewImage")
+    )
     return before, after
 
 
@@ -400,12 +437,11 @@ class RegistryReader:
 
     def devices(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Device]:
         """`{(organisation, serial): Device}` of those that are enrolled."""
-        found = batch_get(self.client, {self.table: [device_key(*key) for key in keys]})
-        return {(item["organisation"], item["id"]): to_device(item) for item in found.values()}
+        return self.devices_and_recalls(keys, ())[0]
 
     def fleet(self, organisation: str, shelf: str) -> Iterator[Device]:
         """The devices of one shelf of an organisation, as they were a moment ago: for work, never for a decision."""
-        found = query(
+        found = query_encoded(
             self.client,
             TableName=self.table,
             IndexName=_FLEET,
@@ -419,14 +455,20 @@ class RegistryReader:
     ) -> tuple[dict[tuple[str, str], Device], dict[str, tuple[Recall, ...]]]:
         """Those of `(organisation, serial)` that are enrolled, and the recalls in force in each of `organisations`."""
         recalls = {recalls_key(one) for one in organisations}
-        found = batch_get(self.client, {self.table: [*(device_key(*key) for key in keys), *recalls]})
+        found = batch_get_encoded(self.client, {self.table: [*(device_key(*key) for key in keys), *recalls]})
         devices, recalled = {}, {pk: tuple[Recall, ...]() for pk, _ in recalls}
-        for (_, pk, sk), item in found.items():
+        for (_, pk, sk), row in found.items():
             if (pk, sk) in recalls:
-                recalled[pk] = to_recalls(item)
+                recalled[pk] = to_recalls(decode_item(row))
             else:
-                devices[item["organisation"], item["id"]] = to_device(item)
+                devices[row["organisation"]["S"], row["id"]["S"]] = to_device(row)
         return devices, recalled
+
+    def holders(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Holder]:
+        """`{(organisation, subject): Holder}` of those that are enrolled."""
+        wanted = {subject_key(*key): key for key in keys}
+        found = batch_get_encoded(self.client, {self.table: wanted}, attributes=_HOLDER)
+        return {wanted[pk, sk]: to_holder(wanted[pk, sk][1], row) for (_, pk, sk), row in found.items()}
 
     def subjects(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Subject]:
         """`{(organisation, subject): Subject}` of those that are enrolled."""

@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeAlias
 
-from adapters.dynamodb import decode_item
 from adapters.registry import to_attended, to_device
 from domain.alert import BatteryTold, ConsentWithdrawn, Event, PlanChanged
 
@@ -38,8 +37,7 @@ def _of_a_norm(who: Who, change: Mapping[str, Any]) -> Event:
 
 def _of_a_device(record: Mapping[str, Any], now: datetime) -> Iterator[tuple[Who, Callable[[], Event]]]:
     before, device = (
-        to_device(decode_item(record["dynamodb"][name])) if name in record["dynamodb"] else None
-        for name in ("OldImage", "NewImage")
+        to_device(record["dynamodb"][name]) if name in record["dynamodb"] else None for name in ("OldImage", "NewImage")
     )
     known = None if before is None or before.status is None else before.status.battery
     if device is None or device.status is None or device.status.battery in (None, known):

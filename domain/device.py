@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from domain.enrolment import Assignment, Device, Subject
+from domain.enrolment import Assignment, Device, Holder
 from domain.errors import (
     AmbiguousHolder,
     FutureTime,
@@ -38,7 +38,7 @@ class Held(NamedTuple):
     """Who held the device when it measured. Both times are aware, with the offset that the device gave or that its zone
     had: `device_time` is what its clock showed, `measured_at` the same time corrected."""
 
-    subject: Subject
+    subject: Holder
     device_time: datetime
     measured_at: datetime
 
@@ -95,7 +95,7 @@ def holder(
     profile: DeviceProfile,
     thing: Device,
     thing_profile: DeviceProfile,
-    subjects: Mapping[str, Subject],
+    subjects: Mapping[str, Holder],
     clock: Clock | None,
     received_at: datetime,
     kept_for: timedelta,
@@ -137,7 +137,7 @@ class _Times(NamedTuple):
 class _Possible(NamedTuple):
     """Somebody who may have held the device; without an assignment, whom a health post names."""
 
-    subject: Subject
+    subject: Holder
     times: _Times
     assignment: Assignment | None
 
@@ -155,7 +155,7 @@ def _possible(
     profile: DeviceProfile,
     named: str | None,
     thing: Device,
-    subjects: Mapping[str, Subject],
+    subjects: Mapping[str, Holder],
     clock: Clock | None,
 ) -> Iterator[_Possible]:
     if named is not None:

@@ -68,6 +68,15 @@ class Subject:
     told_to: date | None = field(default=None, compare=False)
 
 
+class Holder(NamedTuple):
+    """What of a subject decides whose a reading is, and whether it may be kept; `data_key` seals its bytes."""
+
+    id: str
+    time_zone: str
+    consent: Consent | None
+    data_key: DataKey | None
+
+
 class Attended(NamedTuple):
     """What of a subject decides whether and how its readings are judged."""
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from domain.device import Held, check_carrier, coincident, holder, possible_subjects
-from domain.enrolment import DataKey, Device, Subject
+from domain.enrolment import DataKey, Device, Holder
 from domain.errors import BadValue, NoConsent, RecalledDevice, RejectedReading
 from domain.formats import decode
 from domain.identity import Identity, deterministic_id, identify
@@ -73,7 +73,7 @@ class Enrolled(NamedTuple):
     organisation: str | None
     thing: Device | None
     device: Device | None
-    subjects: Mapping[str, Subject] = MappingProxyType({})
+    subjects: Mapping[str, Holder] = MappingProxyType({})
     recalls: tuple[Recall, ...] = ()
     """All that are in force in the organisation."""
 
@@ -168,7 +168,7 @@ def _judged(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, DevicePro
             holders=tuple(dict.fromkeys(one.subject for one in latest)),
         )
     accepted, refusals = [], []
-    whose: list[Subject | None] = []
+    whose: list[Holder | None] = []
     for number, (_, reading) in enumerate(opened.readings):
         held: Held | None = None
         try:
@@ -337,7 +337,7 @@ def _set_aside(
     return replace(one, payload=message.narrowed([said]), topic=_readings_topic(arrival))
 
 
-def _parts(opened: Opened, message: Message, whose: list[Subject | None], unread: Collection[int]) -> tuple[Kept, ...]:
+def _parts(opened: Opened, message: Message, whose: list[Holder | None], unread: Collection[int]) -> tuple[Kept, ...]:
     """A message of one person stands as it came, with what in it nobody is known for; one of several is taken apart,
     and what was not in our words is put into them."""
     persons = {one.id: one.data_key for one in whose if one is not None}
@@ -359,7 +359,7 @@ def _only(opened: Opened, message: Message, numbers: Iterable[int]) -> Arrival:
     return replace(arrival, payload=narrowed, topic=_readings_topic(arrival))
 
 
-def _beside(arrival: Arrival, message: Message, device: Device, subjects: Mapping[str, Subject]) -> Iterator[Kept]:
+def _beside(arrival: Arrival, message: Message, device: Device, subjects: Mapping[str, Holder]) -> Iterator[Kept]:
     """A status is of the device. Circumstances are of whoever held it: of the one who ever did, or of nobody known."""
     held = {one.subject for one in device.assignments}
     only = subjects.get(next(iter(held))) if message.contexts and len(held) == 1 else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from domain.alert import Alert
 from domain.care_plan import PlanVersion
-from domain.enrolment import Assignment, Attended, Consent, Device, Endpoint, Organisation, Subject
+from domain.enrolment import Assignment, Attended, Consent, Device, Endpoint, Holder, Organisation, Subject
 from domain.identity import deterministic_id
 from domain.notification import Notice
 from domain.observation import Observation
@@ -65,6 +65,10 @@ def a_subject(**changes: Any) -> Subject:
 
 def attended(subject: Subject) -> Attended:
     return Attended(subject.programmes, subject.time_zone, subject.consent)
+
+
+def as_holder(subject: Subject) -> Holder:
+    return Holder(subject.id, subject.time_zone, subject.consent, subject.data_key)
 
 
 def an_assignment(**changes: Any) -> Assignment:

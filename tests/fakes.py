@@ -12,7 +12,7 @@ from domain.alert import Alert, Monitored, State, dump, load
 from domain.codes import KINDS
 from domain.decisions import Judged
 from domain.delivery import Answer, Attempt, Lane, Parcel, Progress, Reference, Row
-from domain.enrolment import Assignment, ConsentTold, Device, Endpoint, Holding, Organisation, Subject
+from domain.enrolment import Assignment, ConsentTold, Device, Endpoint, Holder, Holding, Organisation, Subject
 from domain.errors import LostRace
 from domain.identity import Identity
 from domain.judgement import Kept
@@ -22,7 +22,7 @@ from domain.provisioning import NewClaim, Provisioned, TemporaryClaim
 from domain.quarantine import SetAside
 from domain.reading import Arrival, Status
 from domain.recall import Recall
-from tests.builders import NOW
+from tests.builders import NOW, as_holder
 
 # export
 
@@ -308,6 +308,9 @@ class FakeRegistry(FakeEnrolment):
         return self.devices(keys), {
             of: tuple(one for one in self.recalled if one.organisation == of) for of in organisations
         }
+
+    def holders(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Holder]:
+        return {key: as_holder(one) for key, one in self.subjects(keys).items()}
 
     def fleet(self, organisation: str, shelf: str) -> list[Device]:
         return [one for one in self.owned if one.organisation == organisation and shelf_of(one.serial) == shelf]

@@ -12,7 +12,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Protocol, TypeAlias
 
-from domain.enrolment import Device, Subject
+from domain.enrolment import Device, Holder
 from domain.identity import Identity
 from domain.judgement import Enrolled, Judged, Kept, Opened, judge, open_message, orphan, subjects_to_know
 from domain.observation import Known, Observation
@@ -46,7 +46,7 @@ class Registry(Protocol):
     def devices_and_recalls(
         self, keys: Iterable[Key], organisations: Iterable[str]
     ) -> tuple[dict[Key, Device], dict[str, tuple[Recall, ...]]]: ...
-    def subjects(self, keys: Iterable[Key]) -> dict[Key, Subject]: ...
+    def holders(self, keys: Iterable[Key]) -> dict[Key, Holder]: ...
 
 
 class Observations(Protocol):
@@ -131,7 +131,7 @@ class Ingest:
                 named.append((opened, enrolled, {(enrolled.organisation or NOBODY, one) for one in who}))
             except _DEFECTS as defect:
                 outcome.fail(opened.arrival, defect)
-        subjects = self.registry.subjects({key for _, _, keys in named for key in keys})
+        subjects = self.registry.holders({key for _, _, keys in named for key in keys})
         judged = []
         for opened, enrolled, keys in named:
             theirs = {key[1]: subjects[key] for key in keys if key in subjects}

@@ -10,9 +10,19 @@ import pytest
 from moto import mock_aws
 
 from adapters.registry import ExportNotes, Registry, RegistryReader
-from domain.enrolment import Consent, Holding, Organisation
+from domain.enrolment import Consent, DataKey, Holding, Organisation
 from domain.errors import LostRace
-from tests.builders import NOW, ORGANISATION, SERIAL, SUBJECT, a_device, a_subject, an_assignment, an_endpoint
+from tests.builders import (
+    NOW,
+    ORGANISATION,
+    SERIAL,
+    SUBJECT,
+    a_device,
+    a_subject,
+    an_assignment,
+    an_endpoint,
+    as_holder,
+)
 from tests.fakes import FakeEnrolled, FakeRegistry
 from tests.in_process import REGION, make_tables
 
@@ -53,6 +63,16 @@ def test_a_subject_is_read_as_it_was_written(registry: Any, subject: Any) -> Non
     assert registry.subject(ORGANISATION, SUBJECT) == subject
     assert registry.subjects([(ORGANISATION, SUBJECT), ("clinic-b", SUBJECT)]) == {(ORGANISATION, SUBJECT): subject}
     assert registry.subject("clinic-b", SUBJECT) is None
+
+
+@pytest.mark.parametrize(
+    "subject", [*SUBJECTS, a_subject(data_key=DataKey("k-1", "wrapped"))], ids=["withdrawn", "without", "key"]
+)
+def test_who_may_hold_a_device_is_read_as_it_was_written(dynamodb: Any, subject: Any) -> None:
+    Registry(dynamodb, "registry").put_subject(subject)
+    for reader in (RegistryReader(dynamodb, "registry"), FakeRegistry(enrolled=[subject])):
+        found = reader.holders([(ORGANISATION, SUBJECT), ("clinic-b", SUBJECT)])
+        assert found == {(ORGANISATION, SUBJECT): as_holder(subject)}
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=["full", "assigned"])

@@ -23,7 +23,18 @@ from domain.errors import (
 )
 from domain.profile import DeviceProfile
 from domain.reading import Clock, Message, Status, read
-from tests.builders import NOW, SERIAL, SUBJECT, a_device, a_profile, a_reading, a_subject, an_assignment, as_read
+from tests.builders import (
+    NOW,
+    SERIAL,
+    SUBJECT,
+    a_device,
+    a_profile,
+    a_reading,
+    a_subject,
+    an_assignment,
+    as_holder,
+    as_read,
+)
 
 OTHER = "S-0002"
 KEPT_FOR = timedelta(days=400)
@@ -55,7 +66,7 @@ def held(
         profile=profile,
         thing=thing,
         thing_profile=thing_profile,
-        subjects={one.id: one for one in subjects if one.id in known},
+        subjects={one.id: as_holder(one) for one in subjects if one.id in known},
         clock=clock,
         received_at=NOW,
         kept_for=KEPT_FOR,

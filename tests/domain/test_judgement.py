@@ -32,6 +32,7 @@ from tests.builders import (
     a_subject,
     an_arrival,
     an_assignment,
+    as_holder,
     as_read,
 )
 
@@ -60,7 +61,7 @@ def judged(
     device = device or a_device()
     enrolled = Enrolled(organisation, thing or device, device) if organisation else Enrolled(None, None, None)
     subject = subject or a_subject()
-    known = {subject.id: subject} if subject.id in set(subjects_to_know(opened, enrolled, PROFILES)) else {}
+    known = {subject.id: as_holder(subject)} if subject.id in set(subjects_to_know(opened, enrolled, PROFILES)) else {}
     enrolled = Enrolled(enrolled.organisation, enrolled.thing, enrolled.device, known, recalls)
     return judge(opened, enrolled, profiles=PROFILES, kept_for=KEPT_FOR)
 
@@ -329,7 +330,7 @@ def shared(*readings: dict[str, Any], **facts: Any) -> Judged:
     """What became of a message of a device with two slots, the first of SUBJECT, the second of S-2."""
     device = a_device(assignments=(an_assignment(slot=1), an_assignment(id="a-2", subject="S-2", slot=2)))
     opened = open_message(an_arrival(a_message(*readings)), PROFILES)
-    subjects = {one: a_subject(**{"id": one, "data_key": key} | facts) for one, key in KEYS.items()}
+    subjects = {one: as_holder(a_subject(**{"id": one, "data_key": key} | facts)) for one, key in KEYS.items()}
     return judge(opened, Enrolled(ORGANISATION, device, device, subjects), profiles=PROFILES, kept_for=KEPT_FOR)
 
 
@@ -392,8 +393,8 @@ def test_r90_circumstances_are_sealed_for_whoever_alone_held_the_device(
     enrolled = Enrolled(ORGANISATION, device, device)
     asked = [*subjects_to_know(opened, enrolled, PROFILES)]
     assert asked == [one.subject for one in assignments]
-    known = {SUBJECT: a_subject(data_key=KEYS[SUBJECT], **facts), "S-2": a_subject(id="S-2")}
-    enrolled = enrolled._replace(subjects=known)
+    known = (a_subject(data_key=KEYS[SUBJECT], **facts), a_subject(id="S-2"))
+    enrolled = enrolled._replace(subjects={one.id: as_holder(one) for one in known})
     result = judge(opened, enrolled, profiles=PROFILES, kept_for=KEPT_FOR)
     assert [part.key for part in result.archived] == kept
 
@@ -510,7 +511,7 @@ class Foreign:
         subject = facts.pop("subject", a_subject())
         return judge(
             opened,
-            Enrolled(ORGANISATION, device, device, {subject.id: subject}),
+            Enrolled(ORGANISATION, device, device, {subject.id: as_holder(subject)}),
             profiles=PROFILES,
             kept_for=KEPT_FOR,
         )

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from adapters.catalogue import profiles
-from domain.enrolment import Assignment, Consent, Device, Subject
+from domain.enrolment import Assignment, Consent, Device, Holder
 from domain.recall import Recall
 from functions.ingest.service import RECALLS_KNOWN_FOR, Ingest
 from tests.builders import NOW, ORGANISATION, SERIAL, a_device, a_message, a_pressure, a_reading, a_subject, an_arrival
@@ -57,8 +57,8 @@ class ForgetsRevocation(FakeRegistry):
 class ForgetsConsent(FakeRegistry):
     """The planted fault: whoever once consented does for ever."""
 
-    def subjects(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Subject]:
-        return {key: replace(one, consent=Consent(LONG_AGO)) for key, one in super().subjects(keys).items()}
+    def holders(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Holder]:
+        return {key: one._replace(consent=Consent(LONG_AGO)) for key, one in super().holders(keys).items()}
 
 
 def _only_now(device: Device) -> tuple[Assignment, ...]:
