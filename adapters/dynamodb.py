@@ -157,11 +157,16 @@ def _projection(attributes: Sequence[str]) -> dict[str, Any]:
     return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
 
 
-def batch_put(client: Any, table: str, items: Sequence[Mapping[str, Any]], *, pause: _Pause = time.sleep) -> None:
-    """Write `items`, 25 a call; what the table left undone is written again with back-off (R28). Raises Throttled."""
-    for start in range(0, len(items), _ITEMS_A_WRITE):
+def batch_put(client: Any, table: str, items: Iterable[Mapping[str, Any]], *, pause: _Pause = time.sleep) -> None:
+    """Write items that are in plain Python as `batch_put_encoded` does."""
+    batch_put_encoded(client, table, [encode_item(item) for item in items], pause=pause)
+
+
+def batch_put_encoded(client: Any, table: str, rows: Sequence[AttributeValues], *, pause: _Pause = time.sleep) -> None:
+    """Write `rows`, 25 a call; what the table left undone is written again with back-off (R28). Raises Throttled."""
+    for start in range(0, len(rows), _ITEMS_A_WRITE):
         request: dict[str, Any] = {
-            table: [{"PutRequest": {"Item": encode_item(item)}} for item in items[start : start + _ITEMS_A_WRITE]]
+            table: [{"PutRequest": {"Item": row}} for row in rows[start : start + _ITEMS_A_WRITE]]
         }
         for wait in _back_off(pause):
             request = client.batch_write_item(RequestItems=request).get("UnprocessedItems", {})

@@ -26,10 +26,9 @@ import orjson
 from adapters.cursor import read_cursor, write_cursor
 from adapters.dynamodb import (
     AttributeValues,
-    Item,
     batch_get,
     batch_get_encoded,
-    batch_put,
+    batch_put_encoded,
     decode,
     decode_item,
     encode,
@@ -70,37 +69,41 @@ def _moment(at: datetime) -> str:
     return orjson.dumps(at.astimezone(UTC), option=_TO_THE_SECOND)[1:-1].decode()
 
 
-def to_item(key: Key, one: Observation, *, expires_at: datetime) -> Item:
-    item: Item = {
-        "pk": key[0],
-        "sk": key[1],
-        "id": one.id,
-        "organisation": one.organisation,
-        "subject": one.subject,
-        "device": one.device,
-        "thing": one.thing,
-        "kind": one.kind,
-        "values": one.values,
-        "measured_at": one.measured_at,
-        "device_time": one.device_time,
-        "received_at": one.received_at,
-        "origin": one.origin,
-        "class": one.device_class,
-        "tags": one.tags,
-        "expires_at": int(expires_at.timestamp()),
+def to_row(key: Key, one: Observation, *, expires_at: datetime) -> AttributeValues:
+    """The row of an observation as the table takes it, since one is written for every reading."""
+    row: AttributeValues = {
+        "pk": {"S": key[0]},
+        "sk": {"S": key[1]},
+        "id": {"S": one.id},
+        "organisation": {"S": one.organisation},
+        "subject": {"S": one.subject},
+        "device": {"S": one.device},
+        "thing": {"S": one.thing},
+        "kind": {"S": one.kind},
+        "values": encode(one.values),
+        "measured_at": encode(one.measured_at),
+        "device_time": encode(one.device_time),
+        "received_at": encode(one.received_at),
+        "origin": {"S": one.origin},
+        "class": {"S": one.device_class},
+        "tags": encode(one.tags),
+        "expires_at": encode(int(expires_at.timestamp())),
     }
-    optional = {
-        "slot": one.slot,
-        "flags": one.flags or None,
-        "context": one.context or None,
-        "record": one.record,
-        "recalls": one.recalls or None,
-    }
-    return item | {name: value for name, value in optional.items() if value is not None}
+    if one.slot is not None:
+        row["slot"] = encode(one.slot)
+    if one.flags:
+        row["flags"] = encode(one.flags)
+    if one.context:
+        row["context"] = encode(one.context)
+    if one.record is not None:
+        row["record"] = encode(one.record)
+    if one.recalls:
+        row["recalls"] = encode(one.recalls)
+    return row
 
 
 def to_observation(row: AttributeValues) -> Observation:
-    """The observation of a row as the table and its stream give it, since that is read for every reading."""
+    """The same, read."""
     slot, record = row.get("slot"), row.get("record")
     return Observation(
         id=row["id"]["S"],
@@ -188,25 +191,24 @@ class Observations:
     table: str
     kept_for: timedelta = timedelta(days=400)
 
-    def present(self, identities: Iterable[Identity]) -> dict[Identity, Known]:
-        """What is known of those that have a row already, read consistently."""
-        keys = {row_key(identity): identity for identity in identities}
-        found = batch_get(self.client, {self.table: keys}, attributes=("thing", "device_time", "measured_at"))
-        return {
-            keys[pk, sk]: Known(item["thing"], corrected=item["measured_at"] != item["device_time"])
-            for (_, pk, sk), item in found.items()
-        }
-
     def key(self, identity: Identity) -> Key:
         """Where the row of a reading is."""
         return row_key(identity)
 
-    def put(self, rows: Iterable[tuple[Identity, Observation]]) -> None:
-        """Write rows. Each identity at most once; writing one again leaves the table as it was."""
-        batch_put(
+    def present(self, keys: Iterable[Key]) -> dict[Key, Known]:
+        """What is known of those that have a row already, read consistently."""
+        found = batch_get(self.client, {self.table: keys}, attributes=("thing", "device_time", "measured_at"))
+        return {
+            (pk, sk): Known(item["thing"], corrected=item["measured_at"] != item["device_time"])
+            for (_, pk, sk), item in found.items()
+        }
+
+    def put(self, rows: Iterable[tuple[Key, Observation]]) -> None:
+        """Write rows. Each key at most once; writing one again leaves the table as it was."""
+        batch_put_encoded(
             self.client,
             self.table,
-            [to_item(row_key(identity), one, expires_at=one.measured_at + self.kept_for) for identity, one in rows],
+            [to_row(key, one, expires_at=one.measured_at + self.kept_for) for key, one in rows],
         )
 
     def get(self, keys: Iterable[Key]) -> dict[Key, Observation]:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from adapters.catalogue import CATALOGUE
 from adapters.dynamodb import Item, encode_item
-from adapters.observations import row_key, to_item
+from adapters.observations import row_key, to_row
 from adapters.registry import device_key, norm_key, serial_key, subject_key
 from adapters.sealing import archive_key, seal
 from domain.identity import identify
@@ -146,7 +146,7 @@ def stream(observations: list[tuple[tuple[str, str], Observation]]) -> dict[str,
                 "eventName": "INSERT",
                 "dynamodb": {
                     "Keys": encode_item({"pk": key[0], "sk": key[1]}),
-                    "NewImage": encode_item(to_item(key, one, expires_at=NOW + timedelta(days=400))),
+                    "NewImage": to_row(key, one, expires_at=NOW + timedelta(days=400)),
                     "SequenceNumber": str(number),
                 },
             }

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.aws import client
-from adapters.dynamodb import Item, encode_item
-from adapters.observations import Observations, row_key, to_item
+from adapters.dynamodb import AttributeValues
+from adapters.observations import Observations, row_key, to_row
 from adapters.programmes import programmes
 from adapters.registry import to_subject
 from bench import cases, measure
@@ -33,16 +33,16 @@ class NoVersions:
         return []
 
 
-def rows() -> list[Item]:
+def rows() -> list[AttributeValues]:
     """One subject's readings as they lie in the table, newest first."""
     chance = vitals.dice(1, "bench")
     start = cases.NOW - timedelta(days=DAYS)
     shown = vitals.sensor(chance, vitals.glucose(chance, vitals.TYPE_1, start + vitals.GRID, cases.NOW))
     found = [_row(number, at, level) for number, (at, level) in enumerate(shown)]
-    return [encode_item(row) for row in reversed(found)]
+    return found[::-1]
 
 
-def _row(number: int, at: Any, level: float) -> Item:
+def _row(number: int, at: Any, level: float) -> AttributeValues:
     one = Observation(
         id=f"4b629225-8061-8216-a17a-{number:012}",
         organisation=cases.ORGANISATION,
@@ -56,7 +56,7 @@ def _row(number: int, at: Any, level: float) -> Item:
         received_at=at + timedelta(seconds=20),
     )
     key = row_key(Identity(one.organisation, one.subject, one.kind, at, one.id))
-    return to_item(key, one, expires_at=at + timedelta(days=400))
+    return to_row(key, one, expires_at=at + timedelta(days=400))
 
 
 def dry_run_seconds() -> float:

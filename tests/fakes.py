@@ -168,16 +168,15 @@ class FakeObservations:
     rows: dict[tuple[str, str], Observation] = field(default_factory=dict)
     marks: dict[tuple[str, str], Marks] = field(default_factory=dict)
 
-    def present(self, identities: Iterable[Identity]) -> dict[Identity, Known]:
-        keys = {row_key(one): one for one in identities}
-        found = {keys[key]: row for key, row in self.rows.items() if key in keys}
-        return {one: Known(row.thing, row.measured_at != row.device_time) for one, row in found.items()}
-
     def key(self, identity: Identity) -> tuple[str, str]:
         return row_key(identity)
 
-    def put(self, rows: Iterable[tuple[Identity, Observation]]) -> None:
-        self.rows |= {row_key(identity): row for identity, row in rows}
+    def present(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+        found = {key: self.rows[key] for key in keys if key in self.rows}
+        return {key: Known(row.thing, row.measured_at != row.device_time) for key, row in found.items()}
+
+    def put(self, rows: Iterable[tuple[tuple[str, str], Observation]]) -> None:
+        self.rows |= dict(rows)
 
     def get(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Observation]:
         return {key: marked(self.rows[key], self.marks.get(key, Marks())) for key in keys if key in self.rows}

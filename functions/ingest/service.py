@@ -50,9 +50,9 @@ class Registry(Protocol):
 
 
 class Observations(Protocol):
-    def present(self, identities: Iterable[Identity]) -> dict[Identity, Known]: ...
-    def put(self, rows: Iterable[tuple[Identity, Observation]]) -> None: ...
     def key(self, identity: Identity) -> Key: ...
+    def present(self, keys: Iterable[Key]) -> dict[Key, Known]: ...
+    def put(self, rows: Iterable[tuple[Key, Observation]]) -> None: ...
     def add_path(self, key: Key, thing: str, received_at: datetime) -> None: ...
     def correct(self, key: Key, measured_at: datetime) -> None: ...
     def add_context(self, key: Key, context: Mapping[str, str]) -> None: ...
@@ -170,12 +170,12 @@ class Ingest:
 
     def _keep(self, judged: list[Judged], outcome: Outcome, *, first_inbox: bool) -> None:
         """Write what is new. Observations first: somebody may have to be told of them."""
-        accepted = [each for one in judged for each in one.accepted]
-        rows: dict[Identity, Observation] = {}
-        for identity, row in accepted:
-            rows.setdefault(identity, row)
+        accepted = [(self.observations.key(identity), row) for one in judged for identity, row in one.accepted]
+        rows: dict[Key, Observation] = {}
+        for key, row in accepted:
+            rows.setdefault(key, row)
         stored = self.observations.present(rows)
-        new = [(identity, row) for identity, row in rows.items() if identity not in stored]
+        new = [(key, row) for key, row in rows.items() if key not in stored]
         self.observations.put(new)
         self._mark(accepted, rows, stored)
         for one in judged:
@@ -202,22 +202,22 @@ class Ingest:
 
     def _mark(
         self,
-        accepted: Iterable[tuple[Identity, Observation]],
-        rows: Mapping[Identity, Observation],
-        stored: Mapping[Identity, Known],
+        accepted: Iterable[tuple[Key, Observation]],
+        rows: Mapping[Key, Observation],
+        stored: Mapping[Key, Known],
     ) -> None:
         """Note what a repeat brings beside the reading itself: another way here, or the clock that it lacked (C24)."""
-        for identity, row in accepted:
-            first = rows[identity]
-            known = stored.get(identity)
+        for key, row in accepted:
+            first = rows[key]
+            known = stored.get(key)
             if row is first and known is None:
                 continue
             thing = first.thing if known is None else known.thing
             corrected = first.measured_at != first.device_time if known is None else known.corrected
             if row.thing != thing:
-                self.observations.add_path(self.observations.key(identity), row.thing, row.received_at)
+                self.observations.add_path(key, row.thing, row.received_at)
             if row.measured_at != row.device_time and not corrected:
-                self.observations.correct(self.observations.key(identity), row.measured_at)
+                self.observations.correct(key, row.measured_at)
 
     def _with_contexts(self, judged: Iterable[Judged], outcome: Outcome, *, first_inbox: bool) -> Iterator[Judged]:
         """Put circumstances beside their measurement. One that is not there yet is waited for once, in the second

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from adapters.dynamodb import encode_item
-from adapters.observations import Observations, to_item
+from adapters.observations import Observations, to_row
 from adapters.registry import ExportNotes, RegistryReader, from_endpoint, from_subject
 from domain.observation import Observation
 from tests.builders import NOW, ORGANISATION, SUBJECT, a_subject, an_endpoint, an_observation
@@ -36,7 +36,7 @@ def measured(client: Any, ago: timedelta, *, device_ago: timedelta | None = None
     device_time = NOW - (ago if device_ago is None else device_ago)
     one = an_observation(kind=kind, values={kind: Decimal(70)}, measured_at=NOW - ago, device_time=device_time)
     key = f"{ORGANISATION}#{SUBJECT}", f"{kind}#{device_time:%Y-%m-%dT%H:%M:%SZ}#{one.id}"
-    client.put_item(TableName=TABLE, Item=encode_item(to_item(key, one, expires_at=NOW)))
+    client.put_item(TableName=TABLE, Item=to_row(key, one, expires_at=NOW))
     return one
 
 

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from adapters.observations import Observations, from_record, is_mark, is_new_reading, row_key, row_of
+from adapters.observations import Key, Observations, from_record, is_mark, is_new_reading, row_key, row_of
 from domain.errors import InvalidRequest
 from domain.identity import Identity
 from domain.observation import Known, Observation
@@ -45,9 +45,10 @@ def rows(request: pytest.FixtureRequest, client: Any) -> Rows:
     return Observations(client, TABLE) if request.param == "table" else FakeObservations()
 
 
-def a_row(**changes: Any) -> tuple[Identity, Observation]:
+def a_row(**changes: Any) -> tuple[Key, Observation]:
     one = an_observation(**changes)
-    return Identity(one.organisation, one.subject, one.kind, one.device_time.replace(microsecond=0), one.id), one
+    taken_at = one.device_time.replace(microsecond=0)
+    return row_key(Identity(one.organisation, one.subject, one.kind, taken_at, one.id)), one
 
 
 FULL = a_row(
@@ -66,12 +67,12 @@ FULL = a_row(
 class TestPromises:
     def test_what_was_put_is_read_back_whole(self, rows: Rows) -> None:
         rows.put([FULL, a_row()])
-        keys = [row_key(FULL[0]), row_key(a_row()[0])]
+        keys = [FULL[0], a_row()[0]]
         assert rows.get([*keys, (keys[0][0], "weight#nothing")]) == dict(zip(keys, [FULL[1], a_row()[1]], strict=True))
 
     def test_an_offset_is_kept(self, rows: Rows) -> None:
         rows.put([FULL])
-        (one,) = rows.get([row_key(FULL[0])]).values()
+        (one,) = rows.get([FULL[0]]).values()
         assert one.measured_at.isoformat() == "2026-11-22T12:59:30.123456+04:00"
 
     def test_only_what_has_a_row_is_present(self, rows: Rows) -> None:
@@ -84,7 +85,7 @@ class TestPromises:
         rows.put([FULL])
         rows.put([FULL])
         rows.put([])
-        assert rows.get([row_key(FULL[0])]) == {row_key(FULL[0]): FULL[1]}
+        assert rows.get([FULL[0]]) == {FULL[0]: FULL[1]}
 
     def test_an_alerts_observations_are_found_by_their_ids(self, rows: Rows) -> None:
         rows.put([FULL, a_row()])
@@ -97,7 +98,7 @@ class TestMarks:
 
     @staticmethod
     def marked(rows: Rows) -> Observation:
-        (one,) = rows.get([row_key(FULL[0])]).values()
+        (one,) = rows.get([FULL[0]]).values()
         return one
 
     @classmethod
@@ -107,35 +108,35 @@ class TestMarks:
 
     def test_p8_a_recall_is_a_tag_and_can_be_undone(self, rows: Rows) -> None:
         rows.put([FULL])
-        rows.recall(row_key(FULL[0]), "r-1")
-        rows.recall(row_key(FULL[0]), "r-1")
-        rows.recall(row_key(FULL[0]), "r-2")
+        rows.recall(FULL[0], "r-1")
+        rows.recall(FULL[0], "r-1")
+        rows.recall(FULL[0], "r-2")
         assert self.tags(rows) == ({"late", "recalled"}, 3)
-        rows.withdraw_recall(row_key(FULL[0]), "r-1")
+        rows.withdraw_recall(FULL[0], "r-1")
         assert self.marked(rows).tags == {"late", "recalled"}
-        rows.withdraw_recall(row_key(FULL[0]), "r-2")
-        rows.withdraw_recall(row_key(FULL[0]), "r-2")
+        rows.withdraw_recall(FULL[0], "r-2")
+        rows.withdraw_recall(FULL[0], "r-2")
         assert self.tags(rows) == ({"late"}, 5)
-        rows.recall(row_key(FULL[0]), "r-1")
+        rows.recall(FULL[0], "r-1")
         assert self.tags(rows) == ({"late", "recalled"}, 6)
 
     def test_p8_what_was_recalled_as_it_came_in_is_no_more(self, rows: Rows) -> None:
         rows.put([(FULL[0], FULL[1]._replace(tags=frozenset({"late", "recalled"}), recalls=frozenset({"r-1"})))])
         assert self.tags(rows) == ({"late", "recalled"}, 1)
-        rows.withdraw_recall(row_key(FULL[0]), "r-1")
+        rows.withdraw_recall(FULL[0], "r-1")
         assert self.tags(rows) == ({"late"}, 2)
         assert self.marked(rows).recalls == set()
 
     def test_c24_each_other_path_is_noted_once(self, rows: Rows) -> None:
         rows.put([FULL])
         for thing, at in (("PHONE-1", NOW), ("CLOUD-1", NOW), ("PHONE-1", NOW + timedelta(hours=1))):
-            rows.add_path(row_key(FULL[0]), thing, at)
+            rows.add_path(FULL[0], thing, at)
         assert (self.marked(rows).paths, self.marked(rows).version) == ({"PHONE-1": NOW, "CLOUD-1": NOW}, 3)
 
     def test_f14_the_first_correction_counts(self, rows: Rows) -> None:
         rows.put([FULL])
         for hours in (1, 2):
-            rows.correct(row_key(FULL[0]), NOW + timedelta(hours=hours))
+            rows.correct(FULL[0], NOW + timedelta(hours=hours))
         one = self.marked(rows)
         assert (one.measured_at, one.device_time, one.version) == (
             NOW + timedelta(hours=1),
@@ -146,7 +147,7 @@ class TestMarks:
     def test_circumstances_join_those_that_came_with_it(self, rows: Rows) -> None:
         rows.put([FULL])
         for _ in range(2):
-            rows.add_context(row_key(FULL[0]), {"meal": "fasting"})
+            rows.add_context(FULL[0], {"meal": "fasting"})
         assert (self.marked(rows).context, self.marked(rows).version) == (
             {"posture": "sitting", "meal": "fasting"},
             2,
@@ -160,13 +161,13 @@ class TestMarks:
         )
         rows.put([old, new, other, a_row(kind="glucose", values=values)])
         for near, expected in ((NOW, new), (NOW - timedelta(days=39), old), (NOW - timedelta(days=300), old)):
-            assert rows.of_record(ORGANISATION, SUBJECT, "GL-1", 7, near=near) == row_key(expected[0])
+            assert rows.of_record(ORGANISATION, SUBJECT, "GL-1", 7, near=near) == expected[0]
         assert rows.of_record(ORGANISATION, SUBJECT, "GL-1", 8, near=NOW) is None
         assert rows.of_record(ORGANISATION, "S-2", "GL-1", 7, near=NOW) is None
 
     def test_marks_are_joined_wherever_rows_are_read(self, table: Observations) -> None:
         table.put([FULL, a_row()])
-        table.recall(row_key(FULL[0]), "r-1")
+        table.recall(FULL[0], "r-1")
         (found,) = table.find(ORGANISATION, SUBJECT, "blood-pressure", [FULL[1].id], near=NOW)
         assert "recalled" in found.tags
         page = table.recent(ORGANISATION, SUBJECT)
@@ -174,13 +175,13 @@ class TestMarks:
 
     def test_a_row_that_is_written_again_keeps_its_mark(self, rows: Rows) -> None:
         rows.put([FULL])
-        rows.recall(row_key(FULL[0]), "r-1")
+        rows.recall(FULL[0], "r-1")
         rows.put([FULL])
         assert "recalled" in self.marked(rows).tags
 
     def test_a_mark_may_go_with_its_row(self, client: Any, table: Observations) -> None:
         table.put([FULL])
-        table.recall(row_key(FULL[0]), "r-1")
+        table.recall(FULL[0], "r-1")
         row, mark = sorted(client.scan(TableName=TABLE)["Items"], key=lambda item: str(item["sk"]["S"]))
         assert abs(int(row["expires_at"]["N"]) - int(mark["expires_at"]["N"])) <= 1
 
@@ -194,7 +195,7 @@ class TestMarks:
 
 
 def test_a_row_is_kept_under_its_subject_in_the_order_of_time() -> None:
-    assert row_key(FULL[0]) == (
+    assert FULL[0] == (
         f"{ORGANISATION}#{SUBJECT}",
         f"blood-pressure#2026-11-22T08:59:30Z#{FULL[1].id}",
     )
@@ -226,7 +227,7 @@ def test_r44_nothing_else_is_a_new_reading(event: str, sk: str) -> None:
 # reading back
 
 
-def some(count: int, kind: str = "heart-rate", every: timedelta = timedelta(minutes=1)) -> list[tuple[Identity, Any]]:
+def some(count: int, kind: str = "heart-rate", every: timedelta = timedelta(minutes=1)) -> list[tuple[Key, Any]]:
     """`count` readings of `kind`, the newest at NOW."""
     return [
         a_row(kind=kind, values={"rate": Decimal(60 + number)}, measured_at=NOW - number * every)
@@ -303,7 +304,7 @@ def test_p8_a_span_is_all_of_a_subject_in_it_as_marked(client: Any) -> None:
     rows = [a_row(device_time=NOW - timedelta(hours=hours)) for hours in range(5)]
     for one in (table, fake):
         one.put([*rows, FULL])
-        one.recall(row_key(rows[2][0]), "r-1")
+        one.recall(rows[2][0], "r-1")
     found = []
     for reader in (table, fake):
         spans = [(None, NOW - timedelta(hours=2)), (NOW - timedelta(hours=2), NOW), (NOW, None)]
@@ -316,7 +317,7 @@ def test_p8_a_span_is_all_of_a_subject_in_it_as_marked(client: Any) -> None:
 
 def test_a_past_is_all_between_two_moments_both_included(table: Observations) -> None:
     table.put([*some(5), *some(2, "fetal-heart-rate")])
-    table.recall(row_key(some(2)[1][0]), "r-1")
+    table.recall(some(2)[1][0], "r-1")
     since = NOW - timedelta(minutes=3)
     found = table.between(ORGANISATION, SUBJECT, from_at=since, to_at=NOW, most=100)
     assert sorted(int(one.values["rate"]) for one in found if one.kind == "heart-rate") == [60, 61, 62, 63]

@@ -25,10 +25,10 @@ from adapters.alerts import Episodes
 from adapters.aws import client as aws_client
 from adapters.contacts import ContactVault
 from adapters.decisions import Decisions
-from adapters.dynamodb import batch_put, encode_item
+from adapters.dynamodb import batch_put, decode_item, encode_item
 from adapters.environment import variable
 from adapters.log import ALLOWED, AllowedKeys, HandlerFailed, Silently
-from adapters.observations import row_key, to_item
+from adapters.observations import row_key, to_row
 from adapters.outbox import to_body
 from adapters.programmes import messages
 from adapters.registry import Registry
@@ -171,7 +171,8 @@ def a_reading(word: str, number: int) -> bytes:
 
 def a_row(word: str, number: int) -> dict[str, Any]:
     one = an_observation(subject=word, values={"systolic": number, "diastolic": number}, context={"note": word})
-    return dict(to_item(row_key(Identity("clinic-a", word, one.kind, one.device_time, one.id)), one, expires_at=NOW))
+    key = row_key(Identity("clinic-a", word, one.kind, one.device_time, one.id))
+    return decode_item(to_row(key, one, expires_at=NOW))
 
 
 def events(word: str, number: int) -> dict[str, list[dict[str, Any]]]:
@@ -245,11 +246,11 @@ def well_made() -> dict[str, list[dict[str, Any]]]:
     }
     said = json.dumps({"format": "pma.readings/1", "device": CUFF, "readings": [reading]}).encode()
     one = an_observation(subject=PATIENT, device=CUFF, values={"systolic": Decimal(VALUE), "diastolic": Decimal(97)})
-    row = to_item(row_key(Identity(ORGANISATION, PATIENT, one.kind, one.device_time, one.id)), one, expires_at=NOW)
+    row = to_row(row_key(Identity(ORGANISATION, PATIENT, one.kind, one.device_time, one.id)), one, expires_at=NOW)
     lane = {"organisation": ORGANISATION, "endpoint": PATIENT.lower(), "lane": "alerts-0"}
     return {
         "ingest": [{"Records": [of_queue(a_body(said, f"dt/pma/{CUFF}/readings", client=CUFF))]}],
-        "evaluate": [{"Records": [of_stream(dict(row))]}],
+        "evaluate": [{"Records": [of_stream(decode_item(row))]}],
         "export": [{"Records": [of_queue(json.dumps(lane))]}],
         "notify": [{"Records": [of_queue(to_body(a_notice(subject=PATIENT)))]}],
         "provision": [

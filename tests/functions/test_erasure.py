@@ -120,9 +120,9 @@ def live(pma: InProcess, subject: str = "S-7F3A", device: str = D, *, made: bool
     if not made:
         enrol(pma)
     rows = [an_observation(subject=subject, measured_at=NOW - timedelta(minutes=n)) for n in range(30)]
-    identities = [Identity(*who, one.kind, one.device_time, one.id) for one in rows]
-    Observations(dynamodb, "observations").put(zip(identities, rows, strict=True))
-    Observations(dynamodb, "observations").add_path(row_key(identities[0]), "PHONE-1", NOW)
+    keys = [row_key(Identity(*who, one.kind, one.device_time, one.id)) for one in rows]
+    Observations(dynamodb, "observations").put(zip(keys, rows, strict=True))
+    Observations(dynamodb, "observations").add_path(keys[0], "PHONE-1", NOW)
     batch_put(
         dynamodb, "alerts", [to_item(an_alert(subject=subject)), {"pk": "#".join(who), "sk": "state", "version": 1}]
     )

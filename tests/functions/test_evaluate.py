@@ -18,7 +18,7 @@ from adapters.care_plans import CarePlans
 from adapters.decisions import Decisions
 from adapters.dynamodb import Item, decode_item, encode_item
 from adapters.environment import variable
-from adapters.observations import to_item
+from adapters.observations import to_row
 from adapters.programmes import programmes
 from adapters.registry import ATTENDED, Registry, from_device, from_subject, norm_key
 from domain.alert import (
@@ -461,7 +461,7 @@ def dynamodb() -> Iterator[Any]:
 def records(*readings: Observation, name: str = "INSERT") -> dict[str, Any]:
     def record(number: int, one: Observation) -> dict[str, Any]:
         key = f"{one.organisation}#{one.subject}", f"{one.kind}#2026-11-22T08:59:00Z#{one.id}"
-        image = encode_item(to_item(key, one, expires_at=NOW))
+        image = to_row(key, one, expires_at=NOW)
         keys = {part: image[part] for part in ("pk", "sk")}
         return {"eventName": name, "dynamodb": {"Keys": keys, "NewImage": image, "SequenceNumber": str(number)}}
 

@@ -27,12 +27,11 @@ from adapters.registry import from_device, from_subject, serial_key
 from adapters.sealing import KeyRing
 from device_sim.bluetooth import relayed_pressure
 from domain.enrolment import Consent, Device
-from domain.identity import Identity
 from domain.observation import Known, Marks, Observation
 from domain.profile import DeviceProfile
 from domain.reading import Arrival, Clock, Status
 from functions.ingest import handler
-from functions.ingest.service import HAND_ON_AFTER, Ingest, Outcome
+from functions.ingest.service import HAND_ON_AFTER, Ingest, Key, Outcome
 from tests.builders import (
     NOW,
     SERIAL,
@@ -135,8 +134,8 @@ def test_r5_the_same_reading_twice_in_one_batch_is_one(stage: Stage) -> None:
 class Behind(FakeObservations):
     """As it is for one of two workers: neither sees what the other is writing."""
 
-    def present(self, identities: Iterable[Identity]) -> dict[Identity, Known]:
-        del identities
+    def present(self, keys: Iterable[Key]) -> dict[Key, Known]:
+        del keys
         return {}
 
 
@@ -152,7 +151,7 @@ class AnswerLost(FakeObservations):
 
     answers = 0
 
-    def put(self, rows: Iterable[tuple[Identity, Observation]]) -> None:
+    def put(self, rows: Iterable[tuple[Key, Observation]]) -> None:
         super().put(rows)
         self.answers += 1
         if self.answers == 1:

@@ -605,7 +605,7 @@ def identity(one: Observation) -> Identity:
 
 
 def store(*observations: Observation) -> None:
-    wired().observations.put([(identity(one), one) for one in observations])
+    wired().observations.put([(row_key(identity(one)), one) for one in observations])
 
 
 def measured(minutes_ago: int, **facts: Any) -> Observation:

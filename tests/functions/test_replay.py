@@ -19,7 +19,7 @@ from adapters.dynamodb import encode_item
 from adapters.environment import variable
 from adapters.inbox import arrived
 from adapters.log import HandlerFailed
-from adapters.observations import Observations
+from adapters.observations import Observations, row_key
 from adapters.quarantine import Quarantine
 from adapters.registry import Registry, from_device, from_recalls
 from domain.enrolment import Assignment, Device
@@ -574,7 +574,7 @@ def test_a_record_of_the_registry_becomes_jobs(cloud: Any, record: dict[str, Any
 def test_p8_from_the_recall_to_the_mark_over_the_tables(cloud: Any) -> None:
     observations = Observations(aws_client("dynamodb"), "observations")
     identity, row = an_accepted()
-    observations.put([(identity, row)])
+    observations.put([(row_key(identity), row)])
     handle(a_record(None, from_recalls(ORGANISATION, [a_recall()], version=1)))
     done = 0
     while jobs := waiting(cloud, "jobs"):

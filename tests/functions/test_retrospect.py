@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.observations import row_key
 from domain.alert import ENGINE_VERSION, Alert, Decision, PlanChanged, State, Tick, step
 from domain.care_plan import Plan, PlanVersion, plan_for
 from domain.codes import KINDS
@@ -241,9 +242,8 @@ def now() -> datetime:
 
 
 def store(*observations: Observation) -> None:
-    wired().observations.put(
-        [(Identity(one.organisation, one.subject, one.kind, one.device_time, one.id), one) for one in observations]
-    )
+    identities = [Identity(one.organisation, one.subject, one.kind, one.device_time, one.id) for one in observations]
+    wired().observations.put(zip(map(row_key, identities), observations, strict=True))
 
 
 def ago(hours: float, systolic: int, **changes: Any) -> Observation:

@@ -47,9 +47,9 @@ def store(dynamodb: Any, *days_ago: float, **changes: Any) -> None:
     for ago in days_ago:
         at = NOW - ago * DAY
         one = an_observation(measured_at=at, device_time=at, **changes)
-        identity = Identity(one.organisation, one.subject, one.kind, at, one.id)
-        observations.put([(identity, one)])
-        observations.recall(row_key(identity), "r-1")  # a mark beside the row is no reading
+        key = row_key(Identity(one.organisation, one.subject, one.kind, at, one.id))
+        observations.put([(key, one)])
+        observations.recall(key, "r-1")  # a mark beside the row is no reading
 
 
 def test_f22_the_load_of_an_organisation_is_counted_and_no_others(dynamodb: Any) -> None:

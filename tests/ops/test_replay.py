@@ -18,7 +18,7 @@ from adapters.aws import client as aws_client
 from adapters.catalogue import profiles
 from adapters.forgetting import Enrolled, Holdings, Partition
 from adapters.inbox import arrived
-from adapters.observations import Observations
+from adapters.observations import Observations, row_key
 from adapters.quarantine import Quarantine
 from adapters.registry import Registry, RegistryReader
 from adapters.sealing import KeyRing
@@ -399,7 +399,7 @@ def test_r101_what_a_bad_deploy_did_to_the_live_rows_shows(
     row = an_observation(id=deterministic_id("invented"), received_at=NOW)
     old = an_observation(id=deterministic_id("old"), received_at=NOW - timedelta(days=9))
     for one in (row, old):
-        invented.put([(Identity(one.organisation, one.subject, one.kind, one.device_time, one.id), one)])
+        invented.put([(row_key(Identity(one.organisation, one.subject, one.kind, one.device_time, one.id)), one)])
     comparison = ops(capsys, *REBUILD, "--execute", "--rate", "10000")["comparison"]
     assert comparison == {
         "counts": {"same": 10, "different": 1, "extra": 1, "missing": 1},

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import urllib3
 
+from adapters.observations import row_key
 from domain.identity import Identity, deterministic_id
 from domain.quarantine import SetAside
 from functions.evaluate.service import Change, evaluate
@@ -138,7 +139,7 @@ def test_f19_days_on_which_something_was_sent_are_counted_of_whom_consent_covers
     for hours in (1, 2, 30):
         at = NOW - timedelta(hours=hours)
         one = an_observation(measured_at=at, device_time=at, received_at=at, id=f"o-{hours}")
-        wired().observations.put([(Identity(one.organisation, one.subject, one.kind, at, one.id), one)])
+        wired().observations.put([(row_key(Identity(one.organisation, one.subject, one.kind, at, one.id)), one)])
     found = {one.subject: one.days for one in pma.days_transmitted(until=NOW)}
     assert found == {"S-7F3A": 2, "S-0003": 0}
     assert {one.days for one in pma.days_transmitted()} <= {0, 2}
@@ -188,7 +189,7 @@ def test_lists_are_read_page_by_page(pma: Client) -> None:
     for minutes in range(5):
         at = NOW - timedelta(minutes=minutes)
         one = an_observation(measured_at=at, device_time=at)
-        wired().observations.put([(Identity(one.organisation, one.subject, one.kind, at, one.id), one)])
+        wired().observations.put([(row_key(Identity(one.organisation, one.subject, one.kind, at, one.id)), one)])
     seen = list(pma.observations("S-7F3A", kind="blood-pressure", from_at=NOW - timedelta(minutes=3), to_at=NOW))
     assert [one.measured_at.minute for one in seen] == [59, 58, 57]
     assert seen[0].values["systolic"] == Quantity(value=Decimal(122), unit="mm[Hg]")
@@ -212,7 +213,8 @@ def test_a_plan_is_tried_and_every_reading_has_its_why(pma: Client) -> None:
     a_subject(pma)
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     crisis = an_observation(measured_at=at, device_time=at, received_at=at, values={"systolic": Decimal(190)})
-    wired().observations.put([(Identity(crisis.organisation, crisis.subject, crisis.kind, at, crisis.id), crisis)])
+    key = row_key(Identity(crisis.organisation, crisis.subject, crisis.kind, at, crisis.id))
+    wired().observations.put([(key, crisis)])
     found = pma.try_care_plan("S-7F3A", PLAN, days=7)
     assert (found.alerts, found.readings, found.current.alerts) == (len(found.episodes), 1, 1)
     (decided,) = pma.decisions("S-7F3A", kind="blood-pressure", from_at=at, to_at=at + timedelta(minutes=1))
