@@ -243,10 +243,10 @@ class Episodes:
 
 def _monitored(norm: AttributeValues | None, state: AttributeValues | None) -> Monitored:
     return Monitored(
-        subject=None if norm is None else to_attended(norm),
-        plans=() if norm is None else to_versions(norm),
-        state=_NOTHING if state is None else load(state["state"]["S"]),
-        version=0 if state is None else int(state["version"]["N"]),
+        None if norm is None else to_attended(norm),
+        () if norm is None else to_versions(norm),
+        _NOTHING if state is None else load(state["state"]["S"]),
+        0 if state is None else int(state["version"]["N"]),
     )
 
 

@@ -155,13 +155,13 @@ ATTENDED = ("programmes", "time_zone", "consent")
 
 def to_attended(row: AttributeValues) -> Attended:
     """What of a subject decides how its readings are judged, of a row as the table gives it."""
-    given = row.get("consent", {}).get("M")
+    given = row["consent"].get("M")
     return Attended(
-        programmes=tuple(name["S"] for name in row["programmes"]["L"]),
-        time_zone=row["time_zone"]["S"],
-        consent=None
+        tuple([name["S"] for name in row["programmes"]["L"]]),
+        row["time_zone"]["S"],
+        None
         if given is None
-        else Consent(datetime.fromisoformat(given["given_at"]["S"]), _time(given.get("withdrawn_at", {}).get("S"))),
+        else Consent(datetime.fromisoformat(given["given_at"]["S"]), _time(given["withdrawn_at"].get("S"))),
     )
 
 

@@ -208,10 +208,8 @@ def plan_for(
     None is `no-plan`: the subject has neither. A stored version that no longer reads falls back to the templates, or to
     no rule at all, and says so (`unreadable`): never silence (R45).
     """
-    zone = ZoneInfo(subject.time_zone)
-    in_force = [one for one in versions if one.effective_from <= at]
-    unreadable = None
-    if in_force:
+    zone, unreadable = ZoneInfo(subject.time_zone), None
+    if in_force := versions and [one for one in versions if one.effective_from <= at]:
         newest = max(in_force, key=operator.attrgetter("version"))
         own = _stored(newest.document, str(newest.version))
         if own is not None:

@@ -1,6 +1,6 @@
 """What the engine made of each reading, so that "why did it (not) alarm?" always has an answer.
 
-What changed or silenced something is kept when it is decided (`worth_keeping`); that nothing was wrong, or that it was
+What changed or silenced something is kept when it is decided (`news`); that nothing was wrong, or that it was
 known already, is computed again when somebody asks (domain/retrospect.py).
 """
 
@@ -26,9 +26,9 @@ class Judged:
     engine: int = ENGINE_VERSION
 
 
-def worth_keeping(decisions: Iterable[Decision]) -> bool:
-    """True when one of them changed an episode, told somebody, or says why nobody was told of something."""
-    return any(why not in _NOTHING_NEW or before != after for _, _, before, after, why, _ in decisions)
+def news(decisions: Iterable[Decision]) -> list[Decision]:
+    """Those that changed an episode, told somebody, or say why nobody was told of something."""
+    return [one for one in decisions if one.why not in _NOTHING_NEW or one.before != one.after]
 
 
 def judged(observation: Observation, decisions: Iterable[Decision], now: datetime) -> Judged:

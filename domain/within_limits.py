@@ -4,11 +4,16 @@ What the engine makes of such a reading is known beforehand; to look for every r
 what judging it costs.
 """
 
+from collections.abc import Callable
+from decimal import Decimal
 from functools import lru_cache
+from typing import TypeAlias
 
 from domain.care_plan import Plan, Rule
 from domain.episode import Decision, Stage, State, Why
 from domain.observation import Observation
+
+_Limits: TypeAlias = tuple[tuple[str, Callable[[Decimal], bool]], ...]
 
 
 def within_limits(state: State, observation: Observation, plan: Plan) -> list[Decision] | None:
@@ -23,16 +28,26 @@ def within_limits(state: State, observation: Observation, plan: Plan) -> list[De
     if rules is None:
         return [Decision(None, None, "idle", "idle", "within-limits")]
     values = observation.values
-    for rule in rules:
-        value = values.get(rule.value)
-        if rule.condition is not None or (value is not None and rule.breached(value)):
+    limits, decisions = _limits(rules, tuple(values))
+    if limits is None:
+        return None
+    for name, breached in limits:
+        if breached(values[name]):
             return None
-    return list(_all_unmoved(rules, tuple(values)))
+    return list(decisions)
 
 
 @lru_cache(maxsize=4096)
-def _all_unmoved(rules: tuple[Rule, ...], values: tuple[str, ...]) -> tuple[Decision, ...]:
-    return tuple(unmoved(rule, "idle", "within-limits") for rule in rules if rule.value in values)
+def _limits(rules: tuple[Rule, ...], names: tuple[str, ...]) -> tuple[_Limits | None, tuple[Decision, ...]]:
+    """What breaches one of `rules` in a reading of those values, and the decisions where nothing does; None where a
+    rule looks back."""
+    asked = [rule for rule in rules if rule.value in names]
+    limits = (
+        None
+        if any(rule.condition is not None for rule in rules)
+        else tuple((rule.value, rule.breached) for rule in asked)
+    )
+    return limits, tuple(unmoved(rule, "idle", "within-limits") for rule in asked)
 
 
 @lru_cache(maxsize=4096)

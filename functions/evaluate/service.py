@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from domain.alert import Alert, ConsentWithdrawn, Decision, Event, Monitored, State, step
 from domain.care_plan import Programme, plan_for
-from domain.decisions import Judged, judged, worth_keeping
+from domain.decisions import Judged, judged, news
 from domain.errors import LostRace
 from domain.observation import Observation
 
@@ -68,12 +68,12 @@ def evaluate(
     for one in changes:
         by_subject.setdefault(one.who, []).append(one)
     known = _known(by_subject, episodes)
+    judge = _Judge(episodes, programmes, now)
     counted: list[str] = []
     for who, rows in by_subject.items():
         try:
             events = [row.read() for row in rows]
-            monitored = known.get(who) or episodes.read([who])[who]
-            counted += _persist(who, events, monitored, episodes=episodes, programmes=programmes, now=now)
+            counted += judge.subject(who, events, known.get(who) or episodes.read([who])[who])
         except (*POISON, LostRace) as error:
             outcome.to_retry.append(rows[0].sequence)
             outcome.failures.append(type(error).__name__)
@@ -89,78 +89,66 @@ def _known(subjects: Iterable[Who], episodes: Episodes) -> Mapping[Who, Monitore
         return {}
 
 
-def _persist(
-    who: Who,
-    events: Sequence[Event],
-    monitored: Monitored,
-    *,
-    episodes: Episodes,
-    programmes: Mapping[str, Programme],
-    now: datetime,
-) -> list[str]:
-    """Judge one subject's events, again from what is stored when another writer came between. Raises LostRace."""
-    for _ in range(_TRIES - 1):
-        try:
-            return _judge(who, events, monitored, episodes=episodes, programmes=programmes, now=now)
-        except LostRace:
-            monitored = episodes.read([who])[who]
-    return _judge(who, events, monitored, episodes=episodes, programmes=programmes, now=now)
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Judges the subjects of one batch, one after the other. What it answers is a word for each thing to count."""
 
+    episodes: Episodes
+    programmes: Mapping[str, Programme]
+    now: datetime
 
-def _judge(
-    who: Who,
-    events: Sequence[Event],
-    monitored: Monitored,
-    *,
-    episodes: Episodes,
-    programmes: Mapping[str, Programme],
-    now: datetime,
-) -> list[str]:
-    """What there is to count of it, a word for each. Raises LostRace."""
-    counted: list[str] = []
-    state, version = monitored.state, monitored.version
-    alerts: list[Alert] = []
-    kept: list[Judged] = []
-    for number, event in enumerate(events, 1):
-        state, decisions, new = _moved(event, monitored, state, programmes, now)
-        alerts += new
-        counted += [decision.why or "told" for decision in decisions]
-        arrived = now
+    def subject(self, who: Who, events: Sequence[Event], monitored: Monitored) -> list[str]:
+        """One subject's events, again from what is stored when another writer came between. Raises LostRace."""
+        for _ in range(_TRIES - 1):
+            try:
+                return self._persist(who, events, monitored)
+            except LostRace:
+                monitored = self.episodes.read([who])[who]
+        return self._persist(who, events, monitored)
+
+    def _persist(self, who: Who, events: Sequence[Event], monitored: Monitored) -> list[str]:
+        """Judge them in order, and write what changed. Raises LostRace."""
+        counted: list[str] = []
+        state, version = monitored.state, monitored.version
+        alerts: list[Alert] = []
+        kept: list[Judged] = []
+        for number, event in enumerate(events, 1):
+            state, decisions, new = self._moved(event, monitored, state)
+            alerts += new
+            told = news(decisions)
+            counted += [decision.why or "told" for decision in told]
+            arrived = self.now
+            if isinstance(event, Observation):
+                arrived = event.received_at
+                counted.append("readings")
+                if told and monitored.subject is not None:  # else erased: nothing new of it is kept
+                    kept.append(judged(event, decisions, self.now))
+            if number < len(events) and 2 * len(alerts) + len(kept) < _ITEMS_A_WRITE:
+                continue
+            if state is not monitored.state:
+                self.episodes.write(who, state, alerts, kept, after=version, now=self.now, received_at=arrived)
+                counted += ["alerts"] * len({alert.id for alert in alerts})
+                counted += ["notices"] * sum(bool(alert.told) for alert in alerts)
+                monitored = monitored._replace(state=state, version=version + 1)
+                version, alerts, kept = version + 1, [], []
+            elif kept:
+                self.episodes.keep(who, kept)
+                kept = []
+        return counted
+
+    def _moved(self, event: Event, monitored: Monitored, state: State) -> tuple[State, list[Decision], list[Alert]]:
+        """One event judged by what is enrolled now: without consent nothing is read, and what was open is withdrawn."""
+        subject, at = monitored.subject, self.now
+        if subject is None or subject.consent is None or subject.consent.withdrawn_at is not None:
+            state, _, alerts = step(state, ConsentWithdrawn(event.organisation, event.subject), None, at)
+            return state, _no_consent(event), alerts
         if isinstance(event, Observation):
-            arrived = event.received_at
-            counted.append("readings")
-            if monitored.subject is not None and worth_keeping(decisions):  # else erased: nothing new of it is kept
-                kept.append(judged(event, decisions, now))
-        if number < len(events) and 2 * len(alerts) + len(kept) < _ITEMS_A_WRITE:
-            continue
-        if state is not monitored.state:
-            episodes.write(who, state, alerts, kept, after=version, now=now, received_at=arrived)
-            counted += ["alerts"] * len({alert.id for alert in alerts})
-            counted += ["notices"] * sum(bool(alert.told) for alert in alerts)
-            monitored = monitored._replace(state=state, version=version + 1)
-            version, alerts, kept = version + 1, [], []
-        elif kept:
-            episodes.keep(who, kept)
-            kept = []
-    return counted
-
-
-def _moved(
-    event: Event, monitored: Monitored, state: State, programmes: Mapping[str, Programme], now: datetime
-) -> tuple[State, list[Decision], list[Alert]]:
-    """One event judged by what is enrolled now: without consent nothing is read, and what was open is withdrawn."""
-    subject = monitored.subject
-    if subject is None or subject.consent is None or subject.consent.withdrawn_at is not None:
-        state, _, alerts = step(state, ConsentWithdrawn(event.organisation, event.subject), None, now)
-        return state, _no_consent(event), alerts
-    if isinstance(event, ConsentWithdrawn):
-        return state, [], []  # it was given again
-    at = now
-    if isinstance(event, Observation):
-        at = event.measured_at
-        if not subject.consent.covers(at):
-            return state, _no_consent(event), []
-    return step(state, event, plan_for(subject, monitored.plans, programmes, at), now)
+            at = event.measured_at
+            if not subject.consent.covers(at):
+                return state, _no_consent(event), []
+        elif isinstance(event, ConsentWithdrawn):
+            return state, [], []  # it was given again
+        return step(state, event, plan_for(subject, monitored.plans, self.programmes, at), self.now)
 
 
 def _no_consent(event: Event) -> list[Decision]:

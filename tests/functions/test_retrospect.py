@@ -17,7 +17,7 @@ from adapters.observations import row_key
 from domain.alert import ENGINE_VERSION, Alert, Decision, PlanChanged, State, Tick, step
 from domain.care_plan import Plan, PlanVersion, plan_for
 from domain.codes import KINDS
-from domain.decisions import Judged, judged, worth_keeping
+from domain.decisions import Judged, judged, news
 from domain.identity import Identity
 from domain.observation import Observation
 from functions.registry import retrospect
@@ -117,7 +117,7 @@ def lived(readings: Sequence[Observation], versions: Sequence[PlanVersion]) -> t
         plan = plan_for(a_subject(), known, {}, one.measured_at)
         state, decided[one.id], alerts = step(state, one, plan, now)
         _keep(episodes, state, decided[one.id], alerts)
-        if worth_keeping(decided[one.id]):
+        if news(decided[one.id]):
             episodes.keep(WHO, [judged(one, decided[one.id], now)])
     return Stored(readings, episodes, versions), decided
 
@@ -181,7 +181,7 @@ def test_f7_r46_what_is_kept_and_what_is_computed_again_agree(
     assert {one.observation.id: list(one.judged.decisions) for one in answered} == {
         one.id: decided[one.id] for one in page
     }
-    assert [one.kept for one in answered] == [worth_keeping(decided[one.id]) for one in page]
+    assert [one.kept for one in answered] == [bool(news(decided[one.id])) for one in page]
 
 
 def test_a_page_of_nothing_asks_for_nothing() -> None:
