@@ -485,6 +485,33 @@ def test_without_asking_what_nothing_confirms_lapses() -> None:
     assert (life.stages(), life.told, life.why()) == ({}, [], {"sbp-crisis": "persisting"})
 
 
+def test_p3_a_question_that_a_newer_plan_would_not_ask_lapses_and_the_hospital_hears_that_nothing_confirmed_it() -> (
+    None
+):
+    """By the doctor's plan of now, one reading is nothing until a second shows it."""
+    life = lived(a_plan(a_rule(confirm=ASK)), (0, 185))
+    life.plan = a_plan(a_rule(confirm=HOLD), version=2)
+    assert life.tick(11).outcomes() == [("sbp-crisis", "resolved", "not-confirmed")]
+    assert (life.alert.resolved_at, len(life.told), life.stages()) == (at(0), 1, {})
+
+
+@pytest.mark.parametrize("second", [190, 175], ids=["it was confirmed", "one between the bounds"])
+def test_c21_r6_what_was_measured_before_the_newest_answer_ends_nothing(second: float) -> None:
+    plan = a_plan(a_rule(confirm=ASK, clear={"below": bound(170)}))
+    life = lived(plan, (0, 185), (5, second))
+    before = life.state
+    life.read(reading(3, 120, received_at=at(6)))
+    assert (life.state, life.why()) == (before, {"sbp-crisis": "late"})
+
+
+def test_c21_what_belongs_to_an_event_that_is_over_confirms_no_new_one() -> None:
+    life = lived(a_plan(a_rule(confirm=ASK)), (0, 185), (5, 120), (8, 190))
+    asked = life.state
+    assert life.read(reading(4, 188, received_at=at(9))).why() == {"sbp-crisis": "same-episode"}
+    assert life.state == asked
+    assert life.read(reading(9, 188)).stages() == {"sbp-crisis": "active"}
+
+
 def test_an_open_question_of_a_rule_that_asks_no_more_goes_on_as_active() -> None:
     life = lived(a_plan(a_rule(confirm=ASK)), (0, 185))
     life.plan = a_plan(a_rule())
@@ -594,12 +621,29 @@ def test_r49_what_only_an_auxiliary_device_saw_end_a_medical_one_may_still_show(
     life = Life(a_plan(CRISIS | {"severity": severity})).read(reading(0, 190, **BAND)).read(reading(10, 120, **BAND))
     life.read(reading(5, 195, received_at=at(11), **band))
     assert len(life.told) == told
-    assert life.read(reading(6, 120, received_at=at(12))).why() == {"crisis": "within-limits"} or told == 2
+    assert life.read(reading(6, 120, received_at=at(12))).why() == {"crisis": "within-limits"}
+    assert (life.stages(), len(life.told)) == ({}, told)
+
+
+def test_r49_what_a_medical_device_showed_of_before_ends_no_later_than_it_did() -> None:
+    """The event was over at minute 10: what the bracelet saw until then is the same event, however late it comes."""
+    life = Life(a_plan(CRISIS)).read(reading(0, 190, **BAND)).read(reading(10, 120, **BAND))
+    life.read(reading(5, 195, received_at=at(11))).read(reading(6, 120, received_at=at(12)))
+    assert life.read(reading(8, 200, received_at=at(13), **BAND)).why() == {"crisis": "same-episode"}
+    assert (life.stages(), len(life.told)) == ({}, 2)
 
 
 def test_a_warning_of_an_auxiliary_device_stays_one() -> None:
     life = Life(a_plan(HIGH)).read(reading(0, 140, **BAND)).read(reading(1, 140))
     assert life.told == [("raised", "high", "warning")]
+
+
+def test_p2_a_warning_that_a_medical_device_has_shown_only_one_ends() -> None:
+    """Nobody is told again, for it is no worse; but from then on it rests on the medical device."""
+    life = Life(a_plan(HIGH)).read(reading(0, 140, **BAND)).read(reading(1, 140))
+    assert life.read(reading(2, 120, **BAND)).why() == {"high": "auxiliary-only"}
+    assert life.stages() == {"high": "active"}
+    assert life.read(reading(3, 120)).outcomes() == [("high", "resolved", "resolved")]
 
 
 def test_an_auxiliary_device_clears_what_it_raised_and_nothing_else() -> None:
@@ -683,6 +727,28 @@ def test_r46_an_alert_keeps_the_version_that_raised_it() -> None:
         ("clearing", "3"),
         ("active", "3"),
     ]
+
+
+COVER = a_rule(id="cover", severity="warning", family="one", when={"at_or_above": bound(150)})
+MILD, GRAVE = a_rule(severity="warning", family="one"), a_rule(family="one")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "first", "shown"),
+    [
+        ([MILD], [GRAVE], {}, [("warning", "3"), ("critical", "4")]),
+        ([GRAVE], [GRAVE], BAND, [("warning", "3"), ("critical", "4")]),
+        ([COVER, MILD], [COVER, GRAVE], {}, [("critical", "4")]),
+    ],
+    ids=["the plan calls it worse", "a medical device shows it", "it was covered until then"],
+)
+def test_p3_an_alert_that_grows_worse_names_the_plan_by_which_it_did(
+    before: list[Any], after: list[Any], first: dict[str, Any], shown: list[tuple[str, str]]
+) -> None:
+    life = Life(a_plan(*before, version=3)).read(reading(0, 190, **first))
+    life.plan = a_plan(*after, version=4)
+    life.read(reading(1, 190)).read(reading(2, 191))
+    assert [(one.severity, one.plan_version) for one in life.versions if one.rule == "sbp-crisis"] == shown
 
 
 # runs of values
