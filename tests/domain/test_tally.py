@@ -14,7 +14,8 @@ from domain.tally import MOST_COUNTED, Tally, mark_of, tally_of
 from domain.trend import Mean, Point, averaged, within
 
 MINUTE = 60_000
-DAY = 24 * 60 * MINUTE
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
 SAMARA = ZoneInfo("Europe/Samara")
 ZONES = [SAMARA, ZoneInfo("UTC"), ZoneInfo("Europe/Berlin"), ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Asia/Beirut")]
 START = round(datetime(2026, 10, 23, 21, 30, tzinfo=UTC).timestamp() * 1000)  # clocks go back on the 25th, and on
@@ -95,6 +96,24 @@ def test_what_is_over_is_forgotten_and_comes_back_for_nothing() -> None:
     assert tally.add(START, mark_of("o-0"), Decimal(120), SAMARA, 7 * DAY) is tally
 
 
+def test_what_is_just_as_old_as_the_window_still_counts() -> None:
+    tally = added([(START + 7 * DAY, "o-1", Decimal(120))], period=7 * DAY)
+    assert tally.add(START, mark_of("o-0"), Decimal(180), SAMARA, 7 * DAY).number == 2
+    assert tally.add(START - 1, mark_of("o-0"), Decimal(180), SAMARA, 7 * DAY) is tally
+
+
+def test_c16_r102_a_mark_never_shifts() -> None:
+    """A state that was written years ago knows its readings by it: by another, each that comes again counts twice."""
+    assert mark_of("o-1") == "lBx79uz+"
+
+
+@pytest.mark.parametrize("hour", [0, 5, 6, 12, 47, 60])
+def test_r6_a_tally_as_it_was_at_a_moment(hour: int) -> None:
+    points = [(START + 6 * HOUR * number, f"o-{number}", Decimal(120 + number)) for number in range(9)]
+    at = START + hour * HOUR
+    assert added(points).until(at) == added([point for point in points if point[0] <= at])
+
+
 def test_a_shorter_window_forgets_what_the_longer_one_kept_and_not_what_comes_late() -> None:
     tally = added([(START + day * DAY, f"o-{day}", Decimal(120)) for day in range(30)])
     late = START + 28 * DAY + MINUTE
@@ -110,9 +129,12 @@ def test_r33_a_device_that_never_stops_is_counted_as_far_back_as_there_is_room()
     assert len(dump(State(tallies={PLACE: tally}))) < 100_000
 
 
-def test_the_readings_after_a_moment() -> None:
-    tally = added([(START + hour * 60 * MINUTE, f"o-{hour}", Decimal(120)) for hour in range(0, 48, 12)])
-    assert tally.after(START + 12 * 60 * MINUTE) == {START + hour * 60 * MINUTE for hour in (24, 36)}
+@pytest.mark.parametrize(
+    ("hour", "after"), [(-1, [0, 12, 24, 36]), (0, [12, 24, 36]), (12, [24, 36]), (30, [36]), (36, [])]
+)
+def test_r6_the_readings_after_a_moment(hour: int, after: list[int]) -> None:
+    tally = added([(START + hour * HOUR, f"o-{hour}", Decimal(120)) for hour in range(0, 48, 12)])
+    assert tally.after(START + hour * HOUR) == {START + hour * HOUR for hour in after}
 
 
 @pytest.mark.parametrize("drop_first_day", [False, True])

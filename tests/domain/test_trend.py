@@ -186,6 +186,14 @@ def test_what_was_measured_later_is_not_looked_at() -> None:
     assert holds(FAST, {PULSE: series(101, 80)}, {}, START + MINUTE, ZONE) is True
 
 
+@pytest.mark.parametrize(("pulse", "expected"), [(101, True), (99, False)])
+def test_f10_a_mean_may_be_one_part_of_a_condition(pulse: float, expected: bool) -> None:
+    points = series(150, 150, 150)
+    both = Branch("all", (Leaf(PRESSURE, Mean(Decimal(135), DAY), 10 * MINUTE), FAST))
+    known = {PULSE: [(points[-1][0], "pulse", Decimal(pulse))]}
+    assert holds(both, known, {PRESSURE: tallied(points)}, points[-1][0], ZONE) is expected
+
+
 def test_all_tests_of_a_condition() -> None:
     nested: Sequence[Leaf] = leaves(Branch("all", (FAST, Branch("not", (HIGH,)))))
     assert [one.place for one in nested] == [PULSE, PRESSURE]
