@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import orjson
@@ -46,6 +47,7 @@ _PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ#[0-9a-f-]{36}")
 _SPANS = (timedelta(hours=1), timedelta(days=2), None)  # around the time at which a row is looked for by its id
 _AFTER = "\x7f"  # sorts after every character of a row's key
 _MARK = "#mark"
+_TEXT = itemgetter("S")
 _ROWS_A_PAGE = 500
 
 
@@ -121,7 +123,7 @@ def to_observation(row: AttributeValues) -> Observation:
         None if slot is None else int(slot["N"]),
         tuple(decode(row["flags"])) if "flags" in row else (),
         decode(row["context"]) if "context" in row else {},
-        frozenset([tag["S"] for tag in row["tags"]["L"]]),
+        frozenset(map(_TEXT, row["tags"]["L"])),
         None if record is None else int(record["N"]),
         frozenset(decode(row["recalls"])) if "recalls" in row else frozenset(),
     )
@@ -154,7 +156,8 @@ def is_mark(record: Mapping[str, Any]) -> bool:
 
 
 def _is_of_a_mark(record: Mapping[str, Any]) -> bool:
-    return str(record["dynamodb"]["Keys"]["sk"]["S"]).endswith(_MARK)
+    sk: str = record["dynamodb"]["Keys"]["sk"]["S"]
+    return sk.endswith(_MARK)
 
 
 def newly_recalled(record: Mapping[str, Any]) -> str | None:

@@ -25,6 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from adapters.consent import consent_put
@@ -63,6 +64,7 @@ from domain.request import TOKEN
 Key: TypeAlias = tuple[str, str]
 
 _FLEET = "fleet"
+_TEXT = itemgetter("S")
 _NONE: AttributeValues = {"L": []}
 
 
@@ -157,7 +159,7 @@ def to_attended(row: AttributeValues) -> Attended:
     """What of a subject decides how its readings are judged, of a row as the table gives it."""
     given = row["consent"].get("M")
     return Attended(
-        tuple([name["S"] for name in row["programmes"]["L"]]),
+        tuple(map(_TEXT, row["programmes"]["L"])),
         row["time_zone"]["S"],
         None
         if given is None

@@ -208,20 +208,20 @@ def plan_for(
     None is `no-plan`: the subject has neither. A stored version that no longer reads falls back to the templates, or to
     no rule at all, and says so (`unreadable`): never silence (R45).
     """
-    zone, unreadable = ZoneInfo(subject.time_zone), None
+    unreadable = None
     if in_force := versions and [one for one in versions if one.effective_from <= at]:
         newest = max(in_force, key=operator.attrgetter("version"))
         own = _stored(newest.document, str(newest.version))
         if own is not None:
-            return plan_of(own, zone, since=newest.effective_from)
+            return plan_of(own, ZoneInfo(subject.time_zone), since=newest.effective_from)
         unreadable = str(newest.version)
     templates = [programmes[name].plan for name in subject.programmes if name in programmes]
-    return _gather(tuple(templates), zone, unreadable) if templates or in_force else None
+    return _gather(tuple(templates), subject.time_zone, unreadable) if templates or in_force else None
 
 
 def plan_of(own: CarePlan, zone: ZoneInfo, *, since: datetime) -> Plan:
     """What judges readings under `own` alone, as if it had been in force since then."""
-    return replace(_gather((own,), zone), since=since)
+    return replace(_gather((own,), zone.key), since=since)
 
 
 def _stored(document: str, label: str) -> CarePlan | None:
@@ -261,7 +261,7 @@ def _without_rules(text: str) -> CarePlan:
 
 
 @lru_cache(maxsize=1024)
-def _gather(plans: tuple[CarePlan, ...], zone: ZoneInfo, unreadable: str | None = None) -> Plan:
+def _gather(plans: tuple[CarePlan, ...], time_zone: str, unreadable: str | None = None) -> Plan:
     """One plan of several templates: of rules with the same id, and of the rest, the first programme's count."""
     rules: dict[str, Rule] = {}
     for plan in plans:
@@ -283,7 +283,7 @@ def _gather(plans: tuple[CarePlan, ...], zone: ZoneInfo, unreadable: str | None 
     return Plan(
         rules={kind: tuple(among) for kind, among in by_kind.items()},
         by_id={rule.id: rule for rule in ranked},
-        zone=zone,
+        zone=ZoneInfo(time_zone),
         told_first=tuple(dict.fromkeys((*ALWAYS_TOLD, *at_once))),
         escalation=first.escalation,
         quiet_hours=first.quiet_hours,

@@ -45,7 +45,8 @@ def changes(event: dict[str, Any], now: datetime) -> list[Change]:
     """What of a batch of either stream the engine has to judge, in the stream's order."""
     found: list[Change] = []
     for record in event["Records"]:
-        number, keys = record["dynamodb"]["SequenceNumber"], record["dynamodb"]["Keys"]
+        change = record["dynamodb"]
+        number, keys = change["SequenceNumber"], change["Keys"]
         if keys["sk"]["S"].partition("#")[0] not in KINDS:
             found += [Change(number, who, read_it) for who, read_it in happened(record, now)]
             continue
