@@ -16,6 +16,7 @@ from domain.quarantine import SetAside
 from domain.reading import Arrival
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def arrived(event: Mapping[str, Any]) -> tuple[list[Arrival], list[str]]:
@@ -37,7 +38,7 @@ def _to_arrival(identifier: str, body: str) -> Arrival:
         payload=a2b_base64(message["payload"], strict_mode=True),
         topic=message["topic"],
         client=message["client"],
-        received_at=_EPOCH + timedelta(milliseconds=message["received_at"]),
+        received_at=_EPOCH + message["received_at"] * _MILLISECOND,
         replay=(again["organisation"], again["id"]) if (again := message.get("replay")) else None,
     )
 

@@ -48,23 +48,15 @@ _NAMES = ("kind", "measured_at", "slot", "subject", "record")
 class Opened(NamedTuple):
     """A message whose readings are known, but not whose they are.
 
-    `message` is why not where it could not be read at all. `readings` are as they were sent, each with what could be
-    read of it or why not.
+    `device` is the serial of what measured: the publisher itself where the message names none. `message` is why not
+    where it could not be read at all. `readings` are as they were sent, each with what could be read of it or why not.
     """
 
     arrival: Arrival
+    thing: str
+    device: str
     message: Message | RejectedReading
     readings: tuple[tuple[Any, Reading | RejectedReading], ...] = ()
-
-    @property
-    def thing(self) -> str:
-        return self.arrival.thing
-
-    @property
-    def device(self) -> str:
-        """The serial of what measured: the publisher itself where the message names none."""
-        named = self.message.device if isinstance(self.message, Message) else None
-        return named or self.arrival.thing
 
 
 class Enrolled(NamedTuple):
@@ -109,13 +101,14 @@ def open_message(arrival: Arrival, profiles: Mapping[str, DeviceProfile]) -> Ope
     try:
         message = decode(arrival, profiles)
     except RejectedReading as refusal:
-        return Opened(arrival, refusal)
+        return Opened(arrival, arrival.thing, arrival.thing, refusal)
     return with_readings(arrival, message)
 
 
 def with_readings(arrival: Arrival, message: Message) -> Opened:
     """A message that could be read, with whatever can be read of each of its readings."""
-    return Opened(arrival, message, tuple(_read(said) for said in message.readings))
+    thing = arrival.thing
+    return Opened(arrival, thing, message.device or thing, message, tuple([_read(said) for said in message.readings]))
 
 
 def _read(said: Any) -> tuple[Any, Reading | RejectedReading]:
@@ -356,7 +349,7 @@ def _only(opened: Opened, message: Message, numbers: Iterable[int]) -> Arrival:
     """The message with those readings alone; those of another format than ours are put into our words."""
     arrival = opened.arrival
     narrowed = message.narrowed([opened.readings[number][0] for number in numbers])
-    return replace(arrival, payload=narrowed, topic=_readings_topic(arrival))
+    return arrival._replace(payload=narrowed, topic=_readings_topic(arrival))
 
 
 def _beside(arrival: Arrival, message: Message, device: Device, subjects: Mapping[str, Holder]) -> Iterator[Kept]:

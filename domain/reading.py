@@ -8,7 +8,7 @@ import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, NoReturn, TypeAlias
@@ -40,12 +40,10 @@ _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A message as the broker handed it on. `id` is the queue's; `received_at` is when the broker took it.
 
-    `replay` is `(organisation, id)` of the quarantined reading that is tried again by it. `thing` is the publisher's
-    own name: the policy lets it publish under no other.
+    `replay` is `(organisation, id)` of the quarantined reading that is tried again by it.
     """
 
     id: str
@@ -55,10 +53,11 @@ class Arrival:
     client: str
     received_at: datetime
     replay: tuple[str, str] | None = None
-    thing: str = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "thing", self._level(2) or "-")  # once: a batch asks for it ten times
+    @property
+    def thing(self) -> str:
+        """The publisher's own name: the policy lets it publish under no other."""
+        return self._level(2) or "-"
 
     @property
     def format(self) -> str:
