@@ -59,15 +59,10 @@ def identify(
     """
     since = device_time - _EPOCH
     taken_at = _EPOCH + (since - since % clock_resolution)
-    types = KINDS[kind].values
     told_by = (
         [f"record={record}"]
         if record is not None
-        else [
-            f"{name}={rounded(value, resolution[name])}"
-            for name, value in sorted(values.items())
-            if types[name].required
-        ]
+        else [f"{name}={rounded(values[name], resolution[name])}" for name in _TOLD_BY[kind] if name in values]
     )
     return Identity(
         organisation,
@@ -87,3 +82,4 @@ def identify(
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TOLD_BY = {kind: sorted(name for name, one in of.values.items() if one.required) for kind, of in KINDS.items()}

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
+from itertools import compress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -41,6 +42,7 @@ SIGNAL_LOSS = "signal-loss"
 MATERNAL_CONFUSION = "maternal-confusion"
 
 _AT_ONCE = timedelta(seconds=30)
+_TAGS = ("late", RECALLED)
 _NAMES = ("kind", "measured_at", "slot", "subject", "record")
 """What tells one reading from another without what it measured: a pressure can be guessed from its hash (P5)."""
 
@@ -233,8 +235,8 @@ def _observation(
     measure = profile.measures.get(reading.kind)
     if measure is None:
         raise BadValue(f"a {profile.id} does not measure {reading.kind}")
-    recalled = [one for one in enrolled.recalls if one.covers(device)]
-    if any(one.mode == "block" for one in recalled):
+    recalled = {one.id: one.mode for one in enrolled.recalls if one.covers(device)}
+    if "block" in recalled.values():
         raise RecalledDevice("its model, lot or serial is blocked")
     values = canonical_values(reading.kind, reading.said.get("values"), measure)
     identity = identify(
@@ -267,23 +269,21 @@ def _observation(
         slot=reading.slot,
         flags=noted if values or SIGNAL_LOSS in noted else (*noted, SIGNAL_LOSS),
         context=context(reading.said),
-        tags=_tags(late=arrival.received_at - held.measured_at > measure.fresh_for, recalled=bool(recalled)),
-        recalls=frozenset(one.id for one in recalled),
+        tags=frozenset(compress(_TAGS, (arrival.received_at - held.measured_at > measure.fresh_for, recalled))),
+        recalls=frozenset(recalled),
         record=reading.record,
     )
 
 
-def _tags(*, late: bool, recalled: bool) -> frozenset[str]:
-    return frozenset(name for name, true in (("late", late), (RECALLED, recalled)) if true)
-
-
 def _with_confusion_flagged(accepted: list[tuple[Identity, Observation]]) -> list[tuple[Identity, Observation]]:
     """A fetal rate beside a pulse of the mother that is the same may be the mother's (F17)."""
+    if len(accepted) < 2:
+        return accepted
     pulses = [
         (one.subject, one.measured_at, pulse)
         for _, one in accepted
         for pulse in (one.values.get("pulse"), one.values.get("rate") if one.kind == "heart-rate" else None)
-        if pulse is not None and len(accepted) > 1
+        if pulse is not None
     ]
     return [
         (identity, one._replace(flags=(*one.flags, MATERNAL_CONFUSION)))

@@ -25,7 +25,7 @@ def canonical_values(kind: str, said: Any, measure: Measure) -> dict[str, Decima
     if not isinstance(said, dict):
         raise Malformed("values is not a JSON object")
     types = KINDS[kind].values
-    if said.keys() - types.keys():
+    if not said.keys() <= types.keys():
         raise BadValue(f"{kind} has no values but {', '.join(types)}")
     if missing := [name for name, one in types.items() if one.required and name not in said]:
         raise BadValue(f"{', '.join(missing)} of {kind} is missing")
