@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from itertools import compress
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from domain.device import Held, check_carrier, coincident, holder, possible_subjects
@@ -67,7 +66,6 @@ class Enrolled(NamedTuple):
     organisation: str | None
     thing: Device | None
     device: Device | None
-    subjects: Mapping[str, Holder] = MappingProxyType({})
     recalls: tuple[Recall, ...] = ()
     """All that are in force in the organisation."""
 
@@ -134,16 +132,32 @@ def subjects_to_know(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, 
             yield from (one.subject for one in device.assignments)
 
 
-def judge(opened: Opened, enrolled: Enrolled, *, profiles: Mapping[str, DeviceProfile], kept_for: timedelta) -> Judged:
-    """What becomes of each reading of a message. Observations are kept for `kept_for`: what is older is refused."""
-    judged = _judged(opened, enrolled, profiles, kept_for)
+def judge(
+    opened: Opened,
+    enrolled: Enrolled,
+    holders: Mapping[str, Holder],
+    *,
+    profiles: Mapping[str, DeviceProfile],
+    kept_for: timedelta,
+) -> Judged:
+    """What becomes of each reading of a message. `holders` are those of `subjects_to_know` that are enrolled.
+
+    Observations are kept for `kept_for`: what is older is refused.
+    """
+    judged = _judged(opened, enrolled, holders, profiles, kept_for)
     if not judged.refused or enrolled.device is None:
         return judged
     model = enrolled.device.profile
     return judged._replace(refused=tuple(replace(one, profile=model) for one in judged.refused))
 
 
-def _judged(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, DeviceProfile], kept_for: timedelta) -> Judged:
+def _judged(
+    opened: Opened,
+    enrolled: Enrolled,
+    holders: Mapping[str, Holder],
+    profiles: Mapping[str, DeviceProfile],
+    kept_for: timedelta,
+) -> Judged:
     organisation = enrolled.organisation or NOBODY
     message = opened.message
     if isinstance(message, RejectedReading):
@@ -157,7 +171,7 @@ def _judged(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, DevicePro
         return Judged(
             opened,
             organisation,
-            archived=tuple(_beside(opened.arrival, message, device, enrolled.subjects)),
+            archived=tuple(_beside(opened.arrival, message, device, holders)),
             status=message.status,
             contexts=message.contexts,
             holders=tuple(dict.fromkeys(one.subject for one in latest)),
@@ -167,7 +181,7 @@ def _judged(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, DevicePro
     for number, (_, reading) in enumerate(opened.readings):
         held: Held | None = None
         try:
-            thing, device, held, read_ = _held(opened.arrival, message, enrolled, reading, profiles, kept_for)
+            thing, device, held, read_ = _held(opened.arrival, message, enrolled, holders, reading, profiles, kept_for)
             accepted.append(_observation(opened.arrival, enrolled, thing, device, held, read_, profiles))
         except RejectedReading as refusal:
             refusals.append((number, refusal, held.subject.id if held else None))
@@ -178,8 +192,10 @@ def _judged(opened: Opened, enrolled: Enrolled, profiles: Mapping[str, DevicePro
         organisation,
         tuple(_with_confusion_flagged(accepted)),
         tuple(
-            replace(_set_aside(opened, organisation, refusal, number, partly=bool(unread)), subject=subject)
-            for number, refusal, subject in refusals
+            [
+                replace(_set_aside(opened, organisation, refusal, number, partly=bool(unread)), subject=subject)
+                for number, refusal, subject in refusals
+            ]
         ),
         _parts(opened, message, whose, unread),
     )
@@ -200,6 +216,7 @@ def _held(
     arrival: Arrival,
     message: Message,
     enrolled: Enrolled,
+    holders: Mapping[str, Holder],
     reading: Reading | RejectedReading,
     profiles: Mapping[str, DeviceProfile],
     kept_for: timedelta,
@@ -214,7 +231,7 @@ def _held(
         profile=profiles[device.profile],
         thing=thing,
         thing_profile=profiles[thing.profile],
-        subjects=enrolled.subjects,
+        subjects=holders,
         clock=coincident(message, device, reading),
         received_at=arrival.received_at,
         kept_for=kept_for,
@@ -352,10 +369,10 @@ def _only(opened: Opened, message: Message, numbers: Iterable[int]) -> Arrival:
     return arrival._replace(payload=narrowed, topic=_readings_topic(arrival))
 
 
-def _beside(arrival: Arrival, message: Message, device: Device, subjects: Mapping[str, Holder]) -> Iterator[Kept]:
+def _beside(arrival: Arrival, message: Message, device: Device, holders: Mapping[str, Holder]) -> Iterator[Kept]:
     """A status is of the device. Circumstances are of whoever held it: of the one who ever did, or of nobody known."""
     held = {one.subject for one in device.assignments}
-    only = subjects.get(next(iter(held))) if message.contexts and len(held) == 1 else None
+    only = holders.get(next(iter(held))) if message.contexts and len(held) == 1 else None
     if only is None:
         yield Kept(arrival)
     elif only.consent is not None and only.consent.withdrawn_at is None:

@@ -131,13 +131,12 @@ class Ingest:
                 named.append((opened, enrolled, {(enrolled.organisation or NOBODY, one) for one in who}))
             except _DEFECTS as defect:
                 outcome.fail(opened.arrival, defect)
-        subjects = self.registry.holders({key for _, _, keys in named for key in keys})
+        holders = self.registry.holders({key for _, _, keys in named for key in keys})
         judged = []
         for opened, enrolled, keys in named:
-            theirs = {key[1]: subjects[key] for key in keys if key in subjects}
-            known = Enrolled(enrolled.organisation, enrolled.thing, enrolled.device, theirs, enrolled.recalls)
+            theirs = {key[1]: holders[key] for key in keys if key in holders}
             try:
-                judged.append(judge(opened, known, profiles=self.profiles, kept_for=self.kept_for))
+                judged.append(judge(opened, enrolled, theirs, profiles=self.profiles, kept_for=self.kept_for))
             except _DEFECTS as defect:
                 outcome.fail(opened.arrival, defect)
         return judged
@@ -157,8 +156,8 @@ class Ingest:
         for one in messages:
             organisation = organisations.get(one.thing)
             of = organisation or NOBODY
-            thing, device = (devices.get((of, serial)) for serial in (one.thing, one.device))
-            found.append((one, Enrolled(organisation, thing, device, recalls=self.recalls.get(of, _NEVER)[1])))
+            thing, device = devices.get((of, one.thing)), devices.get((of, one.device))
+            found.append((one, Enrolled(organisation, thing, device, self.recalls.get(of, _NEVER)[1])))
         return found
 
     def _organisations(self, things: set[str]) -> dict[str, str]:

@@ -59,11 +59,14 @@ def judged(
 ) -> Judged:
     opened = open_message(arrival, PROFILES)
     device = device or a_device()
-    enrolled = Enrolled(organisation, thing or device, device) if organisation else Enrolled(None, None, None)
+    enrolled = (
+        Enrolled(organisation, thing or device, device, recalls)
+        if organisation
+        else Enrolled(None, None, None, recalls)
+    )
     subject = subject or a_subject()
     known = {subject.id: as_holder(subject)} if subject.id in set(subjects_to_know(opened, enrolled, PROFILES)) else {}
-    enrolled = Enrolled(enrolled.organisation, enrolled.thing, enrolled.device, known, recalls)
-    return judge(opened, enrolled, profiles=PROFILES, kept_for=KEPT_FOR)
+    return judge(opened, enrolled, known, profiles=PROFILES, kept_for=KEPT_FOR)
 
 
 def accepted(*readings: dict[str, Any], **facts: Any) -> tuple[Identity, Observation]:
@@ -331,7 +334,7 @@ def shared(*readings: dict[str, Any], **facts: Any) -> Judged:
     device = a_device(assignments=(an_assignment(slot=1), an_assignment(id="a-2", subject="S-2", slot=2)))
     opened = open_message(an_arrival(a_message(*readings)), PROFILES)
     subjects = {one: as_holder(a_subject(**{"id": one, "data_key": key} | facts)) for one, key in KEYS.items()}
-    return judge(opened, Enrolled(ORGANISATION, device, device, subjects), profiles=PROFILES, kept_for=KEPT_FOR)
+    return judge(opened, Enrolled(ORGANISATION, device, device), subjects, profiles=PROFILES, kept_for=KEPT_FOR)
 
 
 def parts(result: Judged) -> list[tuple[DataKey | None, list[int]]]:
@@ -394,8 +397,7 @@ def test_r90_circumstances_are_sealed_for_whoever_alone_held_the_device(
     asked = [*subjects_to_know(opened, enrolled, PROFILES)]
     assert asked == [one.subject for one in assignments]
     known = (a_subject(data_key=KEYS[SUBJECT], **facts), a_subject(id="S-2"))
-    enrolled = enrolled._replace(subjects={one.id: as_holder(one) for one in known})
-    result = judge(opened, enrolled, profiles=PROFILES, kept_for=KEPT_FOR)
+    result = judge(opened, enrolled, {one.id: as_holder(one) for one in known}, profiles=PROFILES, kept_for=KEPT_FOR)
     assert [part.key for part in result.archived] == kept
 
 
@@ -511,7 +513,8 @@ class Foreign:
         subject = facts.pop("subject", a_subject())
         return judge(
             opened,
-            Enrolled(ORGANISATION, device, device, {subject.id: as_holder(subject)}),
+            Enrolled(ORGANISATION, device, device),
+            {subject.id: as_holder(subject)},
             profiles=PROFILES,
             kept_for=KEPT_FOR,
         )
