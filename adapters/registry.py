@@ -572,7 +572,7 @@ class Registry(RegistryReader):
         after = read_cursor(cursor, TOKEN) or "!"
         answer = self.client.query(
             TableName=self.table,
-            IndexName="fleet",
+            IndexName=_FLEET,
             KeyConditionExpression="fleet = :fleet AND id > :after",
             ExpressionAttributeValues=encode_item({":fleet": _subjects(organisation), ":after": after}),
             Limit=limit,

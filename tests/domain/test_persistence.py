@@ -26,37 +26,26 @@ def said(found: tuple[Entry, ...]) -> str:
     return " ".join(f"{at // MINUTE}{'!' if verdict else ''}" for at, _, verdict in found)
 
 
-@pytest.mark.parametrize(
-    ("persist", "before", "new", "run", "later"),
-    [
-        (FOR, "0! 5!", "15!", "0! 5! 15!", ""),
-        (FOR, "0! 5!", "14!", "", ""),
-        (FOR, "0! 5! 16!", "10!", "0! 5! 10! 16!", ""),
-        (FOR, "0! 5 20!", "10!", "", ""),
-        (FOR, "0! 5 10! 30! 40 50!", "20!", "10! 20! 30!", "40 50!"),
-        (FOR, "0! 20!", "10", "", ""),
-        (TWO_OF_THREE, "", "0!", "", ""),
-        (TWO_OF_THREE, "0!", "5!", "0! 5!", ""),
-        (TWO_OF_THREE, "0! 5", "9!", "0! 9!", ""),
-        (TWO_OF_THREE, "0! 5 6", "9!", "", ""),
-        (TWO_OF_THREE, "0! 5 6 9! 12", "7!", "7! 9!", "12"),
-        (TWO_OF_THREE, "0! 5 6", "3!", "0! 3!", "5 6"),
-        (TWO_OF_THREE, "0! 5! 6 7", "9!", "", ""),
-        (TWO_OF_THREE, "0! 9!", "5", "", ""),
-        (TWO_OF_THREE, "0! 5 9!", "12", "", ""),
-    ],
-    ids=[
-        *(
-            "long enough",
-            "a minute short",
-            "completed in the middle",
-            "interrupted",
-            "the run around it, and what is newer",
-        ),
-        *("no breach completes nothing", "one", "two", "two of three", "two of four", "the first three that hold it"),
-        *("late, before the others", "two of before, and one", "no breach in the middle", "no breach at the end"),
-    ],
-)
+RUNS: dict[str, tuple[Persistence, str, str, str, str]] = {
+    "long enough": (FOR, "0! 5!", "15!", "0! 5! 15!", ""),
+    "a minute short": (FOR, "0! 5!", "14!", "", ""),
+    "completed in the middle": (FOR, "0! 5! 16!", "10!", "0! 5! 10! 16!", ""),
+    "interrupted": (FOR, "0! 5 20!", "10!", "", ""),
+    "the run around it, and what is newer": (FOR, "0! 5 10! 30! 40 50!", "20!", "10! 20! 30!", "40 50!"),
+    "no breach completes nothing": (FOR, "0! 20!", "10", "", ""),
+    "one": (TWO_OF_THREE, "", "0!", "", ""),
+    "two": (TWO_OF_THREE, "0!", "5!", "0! 5!", ""),
+    "two of three": (TWO_OF_THREE, "0! 5", "9!", "0! 9!", ""),
+    "two of four": (TWO_OF_THREE, "0! 5 6", "9!", "", ""),
+    "the first three that hold it": (TWO_OF_THREE, "0! 5 6 9! 12", "7!", "7! 9!", "12"),
+    "late, before the others": (TWO_OF_THREE, "0! 5 6", "3!", "0! 3!", "5 6"),
+    "two of before, and one": (TWO_OF_THREE, "0! 5! 6 7", "9!", "", ""),
+    "no breach in the middle": (TWO_OF_THREE, "0! 9!", "5", "", ""),
+    "no breach at the end": (TWO_OF_THREE, "0! 5 9!", "12", "", ""),
+}
+
+
+@pytest.mark.parametrize(("persist", "before", "new", "run", "later"), RUNS.values(), ids=RUNS)
 def test_c14_c16_the_run_that_persisted_and_what_is_newer(
     persist: Persistence, before: str, new: str, run: str, later: str
 ) -> None:
@@ -79,28 +68,23 @@ def test_two_readings_of_one_moment_are_two() -> None:
     assert [name for _, name, _ in found] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize(
-    ("persist", "before", "new", "stale", "kept"),
-    [
-        (FOR, "", "0", -999, ""),
-        (FOR, "0 3! 4", "5!", -999, "3! 4 5!"),
-        (FOR, "0! 5! 9!", "20!", 30, "5! 9! 20!"),
-        (FOR, "0! 4! 9!", "20!", 30, "4! 9! 20!"),
-        (FOR, "0! 9!", "20!", 30, "0! 9! 20!"),
-        (FOR, "0! 5! 9!", "20!", 4, "0! 5! 9! 20!"),
-        (FOR, "0! 5! 9!", "20!", 5, "5! 9! 20!"),
-        (TWO_OF_THREE, "0! 1! 2! 3! 4!", "5!", 9, "0! 1! 2! 3! 4! 5!"),
-        (TWO_OF_THREE, "0! 1! 2! 3! 4! 5!", "6!", 9, "1! 2! 3! 4! 5! 6!"),
-        (TWO_OF_THREE, "0! 1! 2! 3! 4! 5!", "6!", 0, "0! 1! 2! 3! 4! 5! 6!"),
-        (TWO_OF_THREE, "0! 1! 2! 3! 4! 5! 6!", "7!", 1, "1! 2! 3! 4! 5! 6! 7!"),
-        (TWO_OF_THREE, "0! 1 2! 3! 4! 5! 6!", "7!", 9, "2! 3! 4! 5! 6! 7!"),
-    ],
-    ids=[
-        *("no breach begins nothing", "from the first breach on", "of what is stale, what the period needs"),
-        *("its last before the period", "nothing before", "what is fresh stays", "stale since this moment"),
-        *("twice the window", "more of it is stale", "more, but fresh", "only what is stale", "then the first breach"),
-    ],
-)
+REMEMBERED: dict[str, tuple[Persistence, str, str, int, str]] = {
+    "no breach begins nothing": (FOR, "", "0", -999, ""),
+    "from the first breach on": (FOR, "0 3! 4", "5!", -999, "3! 4 5!"),
+    "of what is stale, what the period needs": (FOR, "0! 5! 9!", "20!", 30, "5! 9! 20!"),
+    "its last before the period": (FOR, "0! 4! 9!", "20!", 30, "4! 9! 20!"),
+    "nothing before": (FOR, "0! 9!", "20!", 30, "0! 9! 20!"),
+    "what is fresh stays": (FOR, "0! 5! 9!", "20!", 4, "0! 5! 9! 20!"),
+    "stale since this moment": (FOR, "0! 5! 9!", "20!", 5, "5! 9! 20!"),
+    "twice the window": (TWO_OF_THREE, "0! 1! 2! 3! 4!", "5!", 9, "0! 1! 2! 3! 4! 5!"),
+    "more of it is stale": (TWO_OF_THREE, "0! 1! 2! 3! 4! 5!", "6!", 9, "1! 2! 3! 4! 5! 6!"),
+    "more, but fresh": (TWO_OF_THREE, "0! 1! 2! 3! 4! 5!", "6!", 0, "0! 1! 2! 3! 4! 5! 6!"),
+    "only what is stale": (TWO_OF_THREE, "0! 1! 2! 3! 4! 5! 6!", "7!", 1, "1! 2! 3! 4! 5! 6! 7!"),
+    "then the first breach": (TWO_OF_THREE, "0! 1 2! 3! 4! 5! 6!", "7!", 9, "2! 3! 4! 5! 6! 7!"),
+}
+
+
+@pytest.mark.parametrize(("persist", "before", "new", "stale", "kept"), REMEMBERED.values(), ids=REMEMBERED)
 def test_what_may_still_count_is_remembered(persist: Persistence, before: str, new: str, stale: int, kept: str) -> None:
     found, _, _ = persisted(persist, entries(before), entry(new), stale * MINUTE)
     assert said(found) == kept
