@@ -343,6 +343,12 @@ def test_r46_what_rested_on_a_rule_that_is_gone_is_withdrawn() -> None:
     assert life.read(reading(0, 190), at(2)).why() == {"crisis": "same-episode"}
 
 
+def test_r46_the_clock_withdraws_it_too_should_nobody_have_said_that_the_plan_changed() -> None:
+    life = lived(a_plan(CRISIS), (0, 190))
+    life.plan = a_plan(LOW, version=2)
+    assert life.tick(1).alert.outcome == "withdrawn"
+
+
 def test_r46_what_the_new_plan_still_asks_goes_on() -> None:
     life = lived(a_plan(CRISIS), (0, 190))
     life.plan = a_plan(CRISIS, LOW, version=2)
@@ -398,6 +404,12 @@ def test_recalled_readings_leave_what_others_still_show() -> None:
     bad = reading(0, 190)
     life = Life(a_plan(CRISIS)).read(bad).read(reading(1, 195, device="another"))
     assert life.happen(Recalled(*WHO, frozenset({bad.id})), 2).alert.state == "active"
+
+
+def test_p8_a_reading_between_the_bounds_is_none_that_still_shows_it() -> None:
+    bad = reading(0, 190)
+    life = Life(a_plan(CRISIS | {"clear": {"below": bound(170)}})).read(bad).read(reading(1, 175))
+    assert life.happen(Recalled(*WHO, frozenset({bad.id})), 2).alert.outcome == "withdrawn"
 
 
 def test_recalled_readings_count_no_more() -> None:
