@@ -253,25 +253,15 @@ def _schema(header: Json) -> tuple[_Schema, str]:
 
 
 def _said(header: Json, body: Json, schema: _Schema, major: str) -> Json:
-    provenance = header.get("acquisition_provenance", header)
-    if not isinstance(provenance, dict) or not isinstance(provenance.get("source_name", ""), str):
-        raise Malformed("header/acquisition_provenance does not name its source")
-    if provenance is not header and "source_name" not in provenance:
-        raise Malformed("header/acquisition_provenance does not name its source")
+    provenance = _provenance(header)
     modality = provenance.get("modality", "sensed")
     if modality not in ("sensed", "self-reported"):
         raise Malformed("header modality is not sensed or self-reported")
     if not isinstance(body.get("user_notes", ""), str):
         raise Malformed("body/user_notes is not text")
-    flow = _FLOW[major] if schema.kind == "oxygen-saturation" else None
-    context = {name: _code(body[given], words) for given, (name, words) in schema.words.items() if given in body}
-    if flow is not None and _RATE in body:
-        context["oxygen-l-min"] = _litres(body[_RATE], flow)
-    statistic = body.get("descriptive_statistic")
-    if statistic is not None:
-        context[STATISTIC] = _code(statistic, _STATISTICS)
+    context = _context(body, schema, major)
     specimen = context.get("sample-type")
-    noted = {STATISTIC: statistic is not None, NOT_BLOOD: specimen in _OTHER_FLUIDS}
+    noted = {STATISTIC: STATISTIC in context, NOT_BLOOD: specimen in _OTHER_FLUIDS}
     return {
         "kind": "cgm" if specimen == "interstitial-fluid" else schema.kind,
         "measured_at": _measured_at(header, provenance, body, schema),
@@ -284,6 +274,25 @@ def _said(header: Json, body: Json, schema: _Schema, major: str) -> Json:
         "context": context,
         "origin": "manual" if modality == "self-reported" else "device",
     }
+
+
+def _provenance(header: Json) -> Json:
+    """What says how it was measured: a part of the header that names its source, or else the header itself."""
+    provenance = header.get("acquisition_provenance", header)
+    unnamed = "" if provenance is header else None
+    if not isinstance(provenance, dict) or not isinstance(provenance.get("source_name", unnamed), str):
+        raise Malformed("header/acquisition_provenance does not name its source")
+    return provenance
+
+
+def _context(body: Json, schema: _Schema, major: str) -> Json:
+    """The circumstances, each a code; None where the schema has no such word."""
+    context = {name: _code(body[given], words) for given, (name, words) in schema.words.items() if given in body}
+    if schema.kind == "oxygen-saturation" and _RATE in body:
+        context["oxygen-l-min"] = _litres(body[_RATE], _FLOW[major])
+    if body.get("descriptive_statistic") is not None:
+        context[STATISTIC] = _code(body["descriptive_statistic"], _STATISTICS)
+    return context
 
 
 def _quantity(given: Any, allowed: Mapping[str, str], *, plain: bool) -> Any:
