@@ -115,10 +115,13 @@ def test_r17_whatever_the_values_nothing_but_a_refusal_is_raised(changes: dict[s
     assert found["systolic"] > found["diastolic"]
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False), st.text(max_size=12))
-def test_r17_whatever_the_number_and_unit_nothing_but_a_refusal_is_raised(value: Decimal, unit: str) -> None:
+@given(
+    st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(0, 700, places=1),
+    st.sampled_from(["mmol/L", "mg/dL", "umol/L", "g/L", "mmol"]) | st.text(max_size=12),
+)
+def test_r17_whatever_the_number_and_unit_it_is_a_living_persons_or_refused(value: Decimal, unit: str) -> None:
     try:
-        canonical_values("glucose", glucose(value, unit), GLUCOSE)
+        found = canonical_values("glucose", glucose(value, unit), GLUCOSE)
     except (BadValue, BadUnit, ImplausibleValue):
         return
-    assert unit in {"mmol/L", "mmol/l", "mg/dL"} or value
+    assert Decimal("0.55") <= found["glucose"] <= Decimal("35.05")
