@@ -19,6 +19,8 @@ HOLD = {"readings": 2, "within": "PT10M"}
 CRISIS = a_rule(id="crisis", family="pressure-high")
 HIGH = a_rule(id="high", severity="warning", family="pressure-high", when={"at_or_above": bound(135)})
 LOW = a_rule(id="low", severity="warning", when={"below": bound(90)})
+CALM = a_rule(id="crisis", clear={"below": bound(170), "for": "PT30M"})
+TWICE = a_rule(id="crisis", persist={"readings": 2})
 
 
 # one reading
@@ -140,6 +142,21 @@ def test_f7_a_decision_names_reading_rule_plan_and_both_stages() -> None:
     assert life.decisions == [Decision("crisis", "3", "active", "idle", "within-limits")]
 
 
+@pytest.mark.parametrize(
+    ("systolic", "hours", "why"),
+    [(190, 7, "late"), (120, 7, "within-limits"), (190, 6, "persisting")],
+    ids=["a breach that is not fresh", "none that is not fresh", "a breach at the last moment of freshness"],
+)
+def test_f7_c20_a_late_reading_says_why_nobody_was_told(systolic: float, hours: int, why: str) -> None:
+    life = Life(a_plan(TWICE)).read(reading(0, systolic, received_at=at(60 * hours)))
+    assert (life.why(), life.told) == ({"crisis": why}, [])
+
+
+def test_f7_a_reading_that_is_well_again_says_so_while_the_alert_waits_for_more() -> None:
+    life = lived(a_plan(CALM), (0, 190), (1, 165))
+    assert (life.stages(), life.why()) == ({"crisis": "clearing"}, {"crisis": "within-limits"})
+
+
 def test_f7_what_the_clock_decides_names_the_plan_too() -> None:
     life = lived(a_plan(a_rule(confirm=ASK), version=3), (0, 185)).tick(11)
     assert life.decisions == [Decision("sbp-crisis", "3", "confirming", "active", None, by_clock=True)]
@@ -210,9 +227,6 @@ def test_what_stands_idle_for_rules_of_the_past_is_forgotten() -> None:
 
 
 # recovery
-
-
-CALM = a_rule(id="crisis", clear={"below": bound(170), "for": "PT30M"})
 
 
 @pytest.mark.parametrize(
