@@ -66,7 +66,8 @@ def handle(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailure
     """What is of one subject stands in order in a stream; a subject that fails is read again from its first."""
     now = clock()
     outcome = evaluate(changes(event, now), episodes=wired(), programmes=programmes(), now=now)
-    logger.info("batch evaluated", extra={"counts": outcome.counts, "failures": outcome.failures})
+    if outcome.failures or outcome.counts.keys() - {"readings"}:  # how many of a quiet batch there were, metrics say
+        logger.info("batch evaluated", extra={"counts": outcome.counts, "failures": outcome.failures})
     metrics.add_metric("ReadingsEvaluated", MetricUnit.Count, outcome.counts["readings"])
     metrics.add_metric("AlertVersions", MetricUnit.Count, outcome.counts["alerts"])
     metrics.add_metric("SubjectsFailed", MetricUnit.Count, len(outcome.to_retry))

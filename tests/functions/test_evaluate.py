@@ -501,5 +501,14 @@ def test_a_row_that_cannot_be_read_is_handed_back(
     assert not any(secret in repr(logged) for secret in (SUBJECT, "S-OTHER"))
 
 
+@pytest.mark.parametrize(("systolic", "lines"), [(120, 0), (190, 1)], ids=["within limits", "a breach"])
+def test_a_line_is_logged_of_a_batch_that_brought_news(
+    dynamodb: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, systolic: int, lines: int
+) -> None:
+    monkeypatch.setattr(handler, "clock", lambda: NOW)
+    handler.handle(records(a_pressure(systolic)), Context())
+    assert len([one for one in caplog.records if one.name == handler.logger.name]) == lines
+
+
 def test_the_clock_is_aware() -> None:
     assert handler.clock().tzinfo is not None
