@@ -56,7 +56,7 @@ HANDLERS = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py
 Invocation: TypeAlias = Callable[[dict[str, Any], Any], Any]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cloud() -> Iterator[InProcess]:
     """Every function's settings, over tables in memory."""
     with api() as started, pytest.MonkeyPatch.context() as patch:
@@ -101,6 +101,7 @@ def live() -> None:
     )
     dynamodb, kms, long_ago = aws_client("dynamodb"), boto3.client("kms"), datetime(2020, 1, 1, tzinfo=UTC)
     registry = Registry(dynamodb, "registry")
+    registry.change_organisation(an_organisation(topic=boto3.client("sns").create_topic(Name="people")["TopicArn"]))
     registry.put_subject(a_subject(id=PATIENT, consent=Consent(long_ago)))
     registry.put_device(a_device(serial=CUFF, assignments=(an_assignment(subject=PATIENT, from_at=long_ago),)))
     people = {"patient": [{"channel": "sms", "address": f"+1{VALUE[-10:]}"}], "doctor": [{"channel": "topic"}]}
