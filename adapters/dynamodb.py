@@ -53,9 +53,8 @@ def _encode_list(value: Iterable[Any]) -> AttributeValues:
 
 
 def _encode_time(at: datetime) -> AttributeValues:
-    return {
-        "S": orjson.dumps(at)[1:-1].decode()
-    }  # as isoformat() does of offsets in whole minutes, in a third of its time
+    """As isoformat() writes it where the offset is of whole minutes, in a third of its time."""
+    return {"S": orjson.dumps(at)[1:-1].decode()}
 
 
 class _Encoders(dict[type, Callable[[Any], AttributeValues]]):
