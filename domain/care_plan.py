@@ -27,9 +27,11 @@ from domain.plan_language import (
     ActiveHours,
     Bound,
     CarePlanBody,
+    Confirm,
     DryRunBody,
     Hours,
     Measurement,
+    Persist,
     ProgrammeBody,
     Role,
     RuleBody,
@@ -308,8 +310,6 @@ def _plan(body: TemplateBody, label: str, at: str = "") -> CarePlan:
 def _rule(body: RuleBody, label: str) -> Rule:
     """`body`, found to be without fault, as the engine runs it."""
     (form,) = body.when.forms()
-    persist = body.persist
-    confirm = body.confirm
     rule = Rule(
         id=body.id,
         kind=str(body.kind),
@@ -319,14 +319,8 @@ def _rule(body: RuleBody, label: str) -> Rule:
         plan_version=label,
         fresh_for=0,
         clear_for=milliseconds(body.clear.for_) if body.clear and body.clear.for_ else 0,
-        persist=None
-        if persist is None
-        else Persistence(milliseconds=milliseconds(persist.for_))
-        if persist.for_
-        else Persistence(readings=persist.readings or 0, of=persist.of or persist.readings or 0),
-        confirm=None
-        if confirm is None
-        else Confirmation(confirm.readings, milliseconds(confirm.within), confirm.ask_again),
+        persist=None if body.persist is None else _persistence(body.persist),
+        confirm=None if body.confirm is None else _confirmation(body.confirm),
         active=body.active,
         repeat=None if body.repeat is None else Repetition(milliseconds(body.repeat.every), body.repeat.at_most),
     )
@@ -347,6 +341,17 @@ def _rule(body: RuleBody, label: str) -> Rule:
         condition=condition,
         places=frozenset(places),
     )
+
+
+def _persistence(persist: Persist) -> Persistence:
+    if persist.for_ is not None:
+        return Persistence(milliseconds=milliseconds(persist.for_))
+    readings = persist.readings or 0
+    return Persistence(readings=readings, of=persist.of or readings)
+
+
+def _confirmation(confirm: Confirm) -> Confirmation:
+    return Confirmation(confirm.readings, milliseconds(confirm.within), confirm.ask_again)
 
 
 def _of_one_value(rule: Rule, body: RuleBody, form: str) -> Rule:
