@@ -164,6 +164,17 @@ def test_c23_a_condition_that_a_reading_says_nothing_of_hides_no_other_rule() ->
     assert life.decisions == [Decision("diastolic", "1", "idle", "active", None)]
 
 
+def test_c23_a_reading_without_the_value_that_a_condition_asks_for_is_no_word_on_it() -> None:
+    """A cuff that told no pulse: the fever of before is not judged anew by it."""
+    fast = {"kind": "blood-pressure", "value": "pulse", "above": bound(100, "/min")}
+    hot = {"kind": "temperature", "value": "temperature", "above": bound(38, "Cel")}
+    fever = {"id": "fever", "severity": "critical", "when": {"all_of": [fast, hot]}}
+    life = Life(a_plan(fever)).read(reading(0, None, values={"pulse": Decimal(120)}))
+    life.read(reading(1, None, kind="temperature", values={"temperature": Decimal(39)}))
+    assert life.told == [("raised", "fever", "critical")]
+    assert life.read(reading(2, 120)).decisions == []
+
+
 def test_a_state_with_points_survives_being_written() -> None:
     life = Life(a_plan(FALLING)).read(reading(0, 150)).read(reading(10, 130.5))
     assert load(dump(life.state)) == life.state
