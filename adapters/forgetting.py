@@ -160,8 +160,7 @@ def _names(device: Device, subject: str) -> bool:
 
 
 def _without(device: Device, subject: str) -> Device:
-    return replace(
-        device,
+    return device._replace(
         assignments=tuple(one for one in device.assignments if one.subject != subject),
         roster=tuple(one for one in device.roster if one != subject),
         version=device.version + 1,

@@ -4,7 +4,7 @@ These are the facts that a MIS writes over the API and every stage reads. They h
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, NamedTuple
 
@@ -115,8 +115,7 @@ def consent_told(before: Subject | None, after: Subject, now: datetime) -> Conse
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(NamedTuple):
     """A device on a subject for a period: from `from_at` (inclusive) to `to_at` (exclusive; None is open)."""
 
     id: str
@@ -136,8 +135,7 @@ class Assignment:
         return meet and (self.slot == other.slot or self.slot is None or other.slot is None)
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(NamedTuple):
     """A sensor or a gateway. One whole history of assignments travels with it, so one read settles the holder.
 
     `gateway` carries its readings in its place, `cloud`, its maker's, beside whoever else does: one measurement that
@@ -181,7 +179,7 @@ class Device:
                 return self
         if any(one.id == assignment.id or assignment.clashes_with(one) for one in self.assignments):
             raise AssignmentOverlap("the device, or that slot of it, is assigned in that period: end that first")
-        return replace(self, assignments=(*self.assignments, assignment))
+        return self._replace(assignments=(*self.assignments, assignment))
 
     def end_assignment(self, assignment_id: str, to_at: datetime) -> "Device":
         """The device with that assignment ended at `to_at`.
@@ -193,20 +191,19 @@ class Device:
         if to_at <= ended.from_at:
             raise InvalidRequest(Fault("/to", "after the assignment's beginning"))
         others = [one for one in self.assignments if one.id != assignment_id]
-        ended = replace(ended, to_at=to_at)
+        ended = ended._replace(to_at=to_at)
         if any(ended.clashes_with(one) for one in others):
             raise AssignmentOverlap("a later assignment begins before that end")
-        return replace(self, assignments=tuple(ended if one.id == ended.id else one for one in self.assignments))
+        return self._replace(assignments=tuple(ended if one.id == ended.id else one for one in self.assignments))
 
     def revoke(self, at: datetime) -> "Device":
         """The device out of service for good: nobody holds it from `at` on (R14). Revoked again, nothing changes."""
         if self.revoked_at is not None:
             return self
-        return replace(
-            self,
+        return self._replace(
             revoked_at=at,
             assignments=tuple(
-                one if one.to_at is not None and one.to_at <= at else replace(one, to_at=max(one.from_at, at))
+                one if one.to_at is not None and one.to_at <= at else one._replace(to_at=max(one.from_at, at))
                 for one in self.assignments
             ),
         )

@@ -250,8 +250,7 @@ class DeviceBody(Body):
 
     def device(self, before: Device) -> Device:
         """`before` as it is to be now; its assignments stay."""
-        return replace(
-            before,
+        return before._replace(
             profile=self.profile,
             device_class=self.device_class,
             lot=self.lot,

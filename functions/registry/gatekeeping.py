@@ -1,7 +1,6 @@
 """Claims, replaced certificates and revocation: use cases over ports, no AWS."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -81,7 +80,7 @@ def _revoked(organisation: str, thing: str, *, registry: Registry, now: datetime
     after = before.revoke(now)
     if after is not before:
         ended = tuple(one for one in after.assignments if one not in before.assignments)
-        registry.put_assignments(replace(after, version=before.version + 1), ended)
+        registry.put_assignments(after._replace(version=before.version + 1), ended)
     return after
 
 

@@ -289,7 +289,7 @@ def put_device(
         return wanted
     check_version(if_match, before.version)
     refuse(*_device_faults(wanted, registry=registry, profiles=profiles))
-    after = replace(wanted, version=before.version + 1)
+    after = wanted._replace(version=before.version + 1)
     registry.put_device(after)
     return after
 
@@ -344,7 +344,7 @@ def assign(
     if after is not before:
         if before.revoked_at is not None:
             raise GatewayRevoked("it was revoked, for good: nobody can hold it any more")
-        registry.put_assignment(replace(after, version=before.version + 1), wanted)
+        registry.put_assignment(after._replace(version=before.version + 1), wanted)
     return after.assignment(wanted.id)
 
 
@@ -355,5 +355,5 @@ def end_assignment(organisation: str, serial: str, assignment: str, body: EndBod
     after = before.end_assignment(assignment, body.to_at)
     ended = after.assignment(assignment)
     if after != before:
-        registry.put_assignment(replace(after, version=before.version + 1), ended)
+        registry.put_assignment(after._replace(version=before.version + 1), ended)
     return ended

@@ -44,14 +44,14 @@ class CurrentHolder(FakeRegistry):
     """The planted fault: a device is of whoever holds it now, as if they had held it always."""
 
     def devices(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Device]:
-        return {key: replace(one, assignments=_only_now(one)) for key, one in super().devices(keys).items()}
+        return {key: one._replace(assignments=_only_now(one)) for key, one in super().devices(keys).items()}
 
 
 class ForgetsRevocation(FakeRegistry):
     """The planted fault: what was revoked goes on counting."""
 
     def devices(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Device]:
-        return {key: replace(one, revoked_at=None) for key, one in super().devices(keys).items()}
+        return {key: one._replace(revoked_at=None) for key, one in super().devices(keys).items()}
 
 
 class ForgetsConsent(FakeRegistry):
@@ -62,7 +62,7 @@ class ForgetsConsent(FakeRegistry):
 
 
 def _only_now(device: Device) -> tuple[Assignment, ...]:
-    return tuple(replace(one, from_at=LONG_AGO) for one in device.assignments if one.to_at is None)
+    return tuple(one._replace(from_at=LONG_AGO) for one in device.assignments if one.to_at is None)
 
 
 class Attribution(RuleBasedStateMachine):
@@ -176,7 +176,7 @@ class Attribution(RuleBasedStateMachine):
     def revoke(self) -> None:
         self.give_back()
         self.now += timedelta(minutes=1)  # later than what was delivered
-        self.device = replace(self.device, revoked_at=self.now)
+        self.device = self.device._replace(revoked_at=self.now)
 
     @rule(subject=st.sampled_from(SUBJECTS), given_again=st.booleans())
     def change_consent(self, subject: str, given_again: bool) -> None:

@@ -1,7 +1,6 @@
 """Claims, replaced certificates and revocation over the API, and by the typed client."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -181,7 +180,7 @@ def test_a_revocation_that_meets_an_edit_ends_what_was_just_assigned(pma: InProc
                 before = self.device("clinic-a", "BP-1")
                 assert before is not None
                 late = an_assignment(id="late")
-                self.put_assignment(replace(before.assign(late), version=before.version + 1), late)
+                self.put_assignment(before.assign(late)._replace(version=before.version + 1), late)
             super().put_assignments(device, assignments)
 
     registry = Meddled()

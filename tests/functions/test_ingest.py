@@ -546,7 +546,7 @@ def test_what_is_refused_again_stays_with_what_is_wrong_now(stage: Stage) -> Non
 def test_what_nobody_had_enrolled_moves_to_the_organisation_that_did(stage: Stage) -> None:
     unknown = stage.registry.owned.pop(0)
     stage(an_arrival())
-    stage.registry.owned.append(replace(unknown, assignments=()))
+    stage.registry.owned.append(unknown._replace(assignments=()))
     stage(again(stage), first_inbox=False)
     assert [(one.organisation, one.reason) for one in stage.quarantine.rows.values()] == [
         ("clinic-a", "unknown-holder")

@@ -229,13 +229,13 @@ def test_p8_of_two_recalls_the_other_stays(world: World) -> None:
 def test_p8_a_lot_that_was_wrong_is_put_right(world: World) -> None:
     """The device was said to be of another lot: put right, it falls under the recall, and back again it does not."""
     (device,) = world.registry.owned
-    world.put_device(replace(device, lot="L8"))
+    world.put_device(device._replace(lot="L8"))
     world.receive(*PAST)
     world.put_recalls(a_recall())
     world.settle()
     assert world.tagged() == [False] * 3
     for lot, recalled in (("L7", True), ("L8", False), ("L7", True)):
-        world.put_device(replace(device, lot=lot))
+        world.put_device(device._replace(lot=lot))
         world.settle()
         assert world.tagged() == [recalled] * 3
 
@@ -268,13 +268,13 @@ def test_r31_what_ingest_stored_by_the_recalls_of_a_moment_ago_is_marked_too(wor
 def test_r31_what_ingest_set_aside_while_the_device_was_assigned_is_tried_again(world: World) -> None:
     (device,) = world.registry.owned
     assigned = device
-    world.put_device(replace(device, assignments=()))
+    world.put_device(device._replace(assignments=()))
     world.settle()
     world.registry.owned = [assigned]
-    world.replay.begin([DeviceChanged(replace(device, assignments=()), assigned)])
+    world.replay.begin([DeviceChanged(device._replace(assignments=()), assigned)])
     while world.jobs.waiting:
         world.replay.do(world.jobs.waiting.pop(), now=world.now)
-    world.registry.owned = [replace(device, assignments=())]  # as ingest still sees it
+    world.registry.owned = [device._replace(assignments=())]  # as ingest still sees it
     world.receive(2 * HOURS)
     world.registry.owned = [assigned]
     assert world.reasons() == ["unknown-holder"]
@@ -287,7 +287,7 @@ def test_r31_what_ingest_set_aside_while_the_device_was_assigned_is_tried_again(
 
 def test_c26_assigning_keeps_the_time_of_measuring(world: World) -> None:
     (device,) = world.registry.owned
-    world.registry.owned = [replace(device, assignments=())]
+    world.registry.owned = [device._replace(assignments=())]
     world.receive(*PAST)
     assert world.reasons() == ["unknown-holder"] * 3
     world.put_device(device)
@@ -300,9 +300,9 @@ def test_c26_assigning_keeps_the_time_of_measuring(world: World) -> None:
 
 def test_c26_only_who_held_it_then_gets_what_was_set_aside(world: World) -> None:
     (device,) = world.registry.owned
-    world.registry.owned = [replace(device, assignments=())]
+    world.registry.owned = [device._replace(assignments=())]
     world.receive(*PAST)
-    world.put_device(replace(device, assignments=(device.assignments[1],)))
+    world.put_device(device._replace(assignments=(device.assignments[1],)))
     world.settle()
     assert world.reasons() == ["unknown-holder"] * 2
     assert [one.subject for one in world.observations.rows.values()] == ["S-2"]
@@ -322,7 +322,7 @@ def test_f4_what_came_before_anybody_enrolled_it_is_found_when_somebody_does(wor
 @pytest.mark.parametrize("first", ["the cuff", "the phone"])
 def test_f4_a_cuff_and_its_phone_may_be_enrolled_in_either_order(world: World, first: str) -> None:
     (device,) = world.registry.owned
-    cuff, phone = replace(device, gateway="PHONE-1"), a_device(serial="PHONE-1", profile="phone", assignments=())
+    cuff, phone = device._replace(gateway="PHONE-1"), a_device(serial="PHONE-1", profile="phone", assignments=())
     world.registry.owned = []
     world.receive(*PAST, thing="PHONE-1", device=SERIAL)
     for one in (cuff, phone) if first == "the cuff" else (phone, cuff):
@@ -334,13 +334,13 @@ def test_f4_a_cuff_and_its_phone_may_be_enrolled_in_either_order(world: World, f
 
 def test_c24_what_its_makers_cloud_had_sent_before_it_was_paired_is_the_same_measurement(world: World) -> None:
     (cuff,) = world.registry.owned
-    world.put_device(replace(cuff, gateway="PHONE-1"))
+    world.put_device(cuff._replace(gateway="PHONE-1"))
     for serial in ("PHONE-1", "CLOUD-1"):
         world.put_device(a_device(serial=serial, profile="phone", assignments=()))
     for thing in ("CLOUD-1", "PHONE-1"):
         world.receive(*PAST, thing=thing, device=SERIAL)
     assert world.reasons() == ["unknown-device"] * 3
-    world.put_device(replace(cuff, gateway="PHONE-1", cloud="CLOUD-1", version=9))
+    world.put_device(cuff._replace(gateway="PHONE-1", cloud="CLOUD-1", version=9))
     world.settle()
     assert (world.reasons(), [one.thing for one in world.observations.rows.values()]) == ([], ["PHONE-1"] * 3)
     assert [[*one.paths] for one in world.observations.marks.values()] == [["CLOUD-1"]] * 3
@@ -353,7 +353,7 @@ def test_f4_a_roster_that_grows_answers_for_what_its_cuffs_measured(world: World
     said = a_reading(subject="S-2", measured_at=(NOW - HOURS).isoformat())
     world.ingest([an_arrival(a_message(said, device="BP-2"), thing="POST-1")], now=NOW, first_inbox=False)
     assert world.reasons() == ["unknown-holder"]
-    world.put_device(replace(post, roster=("S-2",)))
+    world.put_device(post._replace(roster=("S-2",)))
     world.settle()
     assert (world.reasons(), [one.subject for one in world.observations.rows.values()]) == ([], ["S-2"])
 
@@ -362,7 +362,7 @@ def test_p5_consent_tries_nothing_again_for_nothing_was_kept(world: World) -> No
     world.registry.enrolled = [a_subject(consent=None), a_subject(id="S-2", consent=None)]
     world.receive(*PAST)
     assert world.reasons() == ["no-consent"] * 3
-    world.put_device(replace(world.registry.owned[0], lot="L8", gateway=None, assignments=()))
+    world.put_device(world.registry.owned[0]._replace(lot="L8", gateway=None, assignments=()))
     world.settle()
     assert world.reasons() == ["no-consent"] * 3
     assert world.backlog.replayed == []
@@ -432,7 +432,7 @@ class TestAnyOrder:
         world.observations = world.replay.__dict__["observations"] = interrupted
         world.ingest = replace(world.ingest, observations=interrupted)
         whole = world.registry.owned[0].assignments
-        world.registry.owned = [replace(world.registry.owned[0], assignments=())]  # none is taken away later: they end
+        world.registry.owned = [world.registry.owned[0]._replace(assignments=())]  # none is taken away later: they end
         for number, step in enumerate(steps):
             self.take(world, step, number, whole)
             for _ in range(chance.randint(0, 6)):
@@ -451,11 +451,11 @@ class TestAnyOrder:
             case "withdraw":
                 world.put_recalls(*world.registry.recalled[1:])
             case "hand over":
-                world.put_device(replace(device, assignments=whole))
+                world.put_device(device._replace(assignments=whole))
             case "settle":
                 world.judge_again()
             case _:
-                world.put_device(replace(device, lot=step.removeprefix("of ")))
+                world.put_device(device._replace(lot=step.removeprefix("of ")))
 
     @staticmethod
     def work(world: World, chance: Random) -> None:

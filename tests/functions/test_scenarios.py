@@ -1,7 +1,6 @@
 """What a device does wrong becomes what `python -m device_sim --list` says, by the ingest that is deployed."""
 
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -138,7 +137,7 @@ def test_c24_bluetooth_and_the_makers_cloud_are_one_observation_with_both_ways()
     """Each speaks through a gateway of its own, as a phone and a cloud do, whichever is first."""
     for first in (0, 1):
         played = Played(SCENARIOS["duplicate-path"])
-        played.registry.owned[0] = replace(played.registry.owned[0], cloud=CLOUD)
+        played.registry.owned[0] = played.registry.owned[0]._replace(cloud=CLOUD)
         played.registry.owned.append(a_device(serial=CLOUD, profile="phone", assignments=()))
         relayed, said = played.messages[:2]
         assert (relayed.format, said.format) == ("gatt", "vendor/cellular-cuff")
