@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from typing import Any, TypeAlias
 
 import orjson
@@ -158,15 +159,14 @@ def _projection(attributes: Sequence[str]) -> dict[str, Any]:
 
 def batch_put(client: Any, table: str, items: Iterable[Mapping[str, Any]], *, pause: _Pause = time.sleep) -> None:
     """Write items that are in plain Python as `batch_put_encoded` does."""
-    batch_put_encoded(client, table, [encode_item(item) for item in items], pause=pause)
+    batch_put_encoded(client, table, map(encode_item, items), pause=pause)
 
 
-def batch_put_encoded(client: Any, table: str, rows: Sequence[AttributeValues], *, pause: _Pause = time.sleep) -> None:
+def batch_put_encoded(client: Any, table: str, rows: Iterable[AttributeValues], *, pause: _Pause = time.sleep) -> None:
     """Write `rows`, 25 a call; what the table left undone is written again with back-off (R28). Raises Throttled."""
-    for start in range(0, len(rows), _ITEMS_A_WRITE):
-        request: dict[str, Any] = {
-            table: [{"PutRequest": {"Item": row}} for row in rows[start : start + _ITEMS_A_WRITE]]
-        }
+    left = iter(rows)
+    while few := list(islice(left, _ITEMS_A_WRITE)):  # a call's rows at a time: all of them together fill a cache
+        request: dict[str, Any] = {table: [{"PutRequest": {"Item": row}} for row in few]}
         for wait in _back_off(pause):
             request = client.batch_write_item(RequestItems=request).get("UnprocessedItems", {})
             if not request:

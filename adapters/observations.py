@@ -211,7 +211,7 @@ class Observations:
         batch_put_encoded(
             self.client,
             self.table,
-            [to_row(key, one, expires_at=one.measured_at + self.kept_for) for key, one in rows],
+            (to_row(key, one, expires_at=one.measured_at + self.kept_for) for key, one in rows),
         )
 
     def get(self, keys: Iterable[Key]) -> dict[Key, Observation]:

@@ -71,7 +71,7 @@ def possible_subjects(
     if _FIRST_YEAR <= reading.device_time.year <= _LAST_YEAR:
         times = _times(reading, "UTC", clock)
         for one in device.assignments:
-            if _in_slot(one, reading) and any(_reaches(one, at) for at in times):
+            if _in_slot(one, reading) and (_reaches(one, times.device_time) or _reaches(one, times.measured_at)):
                 yield one.subject
 
 
