@@ -18,7 +18,7 @@ from schemathesis.specs.openapi import checks
 from domain.delivery import Answer
 from functions.registry.handler import OPERATIONS
 from functions.registry.wiring import wired
-from tests.fakes import FakeBell, FakeCourier
+from tests.fakes import FakeBell, FakeCertificates, FakeCourier
 from tests.functions.test_every_route import enrolled
 from tests.in_process import InProcess, a_token, api
 from tests.wsgi import application
@@ -47,7 +47,8 @@ def pma() -> Iterator[InProcess]:
         registry.change_organisation(
             replace(registry.organisations(["clinic-a"])["clinic-a"], requests_per_second=1_000_000)
         )
-        with started.wired(courier=FakeCourier(lambda _: Answer(204, 1)), doorbell=FakeBell()):
+        courier = FakeCourier(lambda _: Answer(204, 1))
+        with started.wired(courier=courier, doorbell=FakeBell(), certificates=FakeCertificates()):
             yield started
 
 
