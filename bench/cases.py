@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from adapters.catalogue import CATALOGUE
 from adapters.dynamodb import Item, encode_item
 from adapters.observations import row_key, to_row
-from adapters.registry import device_key, norm_key, serial_key, subject_key
+from adapters.registry import from_device, norm_key, serial_key, subject_key
 from adapters.sealing import archive_key, seal
+from domain.enrolment import Assignment, Device
 from domain.identity import identify
 from domain.observation import Observation
 from domain.profile import DeviceProfile
@@ -46,10 +47,9 @@ def enrolled(patients: int) -> list[Item]:
     for number in range(patients):
         pk, sk = serial_key(serial(number))
         rows.append({"pk": pk, "sk": sk, "organisation": ORGANISATION})
-        pk, sk = device_key(ORGANISATION, serial(number))
-        assignment = {"id": f"a-{number}", "subject": subject(number), "from": ENROLLED_AT.isoformat(), "to": None}
-        facts = {"id": serial(number), "organisation": ORGANISATION, "profile": "tonometer", "class": "medical"}
-        rows.append({"pk": pk, "sk": sk, "version": 1, "assignments": [assignment], **facts})
+        held = (Assignment(f"a-{number}", subject(number), ENROLLED_AT),)
+        device = Device(serial(number), ORGANISATION, "tonometer", "medical", version=1, assignments=held)
+        rows.append(from_device(device))
         pk, sk = subject_key(ORGANISATION, subject(number))
         facts = {"id": subject(number), "organisation": ORGANISATION, "language": "ru"}
         rows.append({"pk": pk, "sk": sk, "version": 1, **facts, **ATTENDED, "data_key": _data_key(f"k-{number}")})
