@@ -35,7 +35,6 @@ from adapters.dynamodb import (
     Item,
     batch_get,
     batch_get_encoded,
-    decode,
     decode_item,
     encode,
     encode_item,
@@ -65,6 +64,7 @@ Key: TypeAlias = tuple[str, str]
 
 _FLEET = "fleet"
 _TEXT = itemgetter("S")
+_NULL: AttributeValues = {"NULL": True}
 _NONE: AttributeValues = {"L": []}
 
 
@@ -117,11 +117,6 @@ def _time(value: str | None) -> datetime | None:
     return None if value is None else datetime.fromisoformat(value)
 
 
-def _text(attribute: AttributeValues | None) -> str | None:
-    """None for what is null or not there."""
-    return None if attribute is None else attribute.get("S")
-
-
 def to_organisation(item: Item) -> Organisation:
     return Organisation(
         id=item["pk"],
@@ -172,13 +167,15 @@ _HOLDER = ("time_zone", "consent", "data_key")
 
 def to_holder(subject: str, row: AttributeValues) -> Holder:
     """What of a subject decides whose a reading is, of a row as the table gives it."""
-    consent, key = row.get("consent", {}).get("M"), row.get("data_key", {}).get("M")
+    consent, key = row.get("consent", _NULL).get("M"), row.get("data_key", _NULL).get("M")
     return Holder(
         id=subject,
         time_zone=row["time_zone"]["S"],
         consent=None
         if consent is None
-        else Consent(datetime.fromisoformat(consent["given_at"]["S"]), _time(_text(consent.get("withdrawn_at")))),
+        else Consent(
+            datetime.fromisoformat(consent["given_at"]["S"]), _time(consent.get("withdrawn_at", _NULL).get("S"))
+        ),
         data_key=None if key is None else DataKey(key["id"]["S"], key["wrapped"]["S"]),
     )
 
@@ -189,36 +186,35 @@ def _subjects(organisation: str) -> str:
 
 def to_device(row: AttributeValues) -> Device:
     """The device of a row as the table and its stream give it, since that is read for every reading."""
+    status = row.get("status", _NULL).get("M")
     return Device(
         serial=row["id"]["S"],
         organisation=row["organisation"]["S"],
         profile=row["profile"]["S"],
         device_class=row["class"]["S"],
         version=int(row["version"]["N"]),
-        lot=_text(row.get("lot")),
-        gateway=_text(row.get("gateway")),
-        cloud=_text(row.get("cloud")),
+        lot=row.get("lot", _NULL).get("S"),
+        gateway=row.get("gateway", _NULL).get("S"),
+        cloud=row.get("cloud", _NULL).get("S"),
         roster=tuple([one["S"] for one in row.get("roster", _NONE)["L"]]),
-        revoked_at=_time(_text(row.get("revoked_at"))),
+        revoked_at=_time(row.get("revoked_at", _NULL).get("S")),
         assignments=tuple([_to_assignment(one["M"]) for one in row.get("assignments", _NONE)["L"]]),
-        status=_to_status(decode(row["status"])) if "status" in row else None,
+        status=None if status is None else _to_status(decode_item(status)),
     )
 
 
 def _to_assignment(row: AttributeValues) -> Assignment:
-    slot = row.get("slot", {}).get("N")
+    slot = row.get("slot", _NULL).get("N")
     return Assignment(
         id=row["id"]["S"],
         subject=row["subject"]["S"],
         from_at=datetime.fromisoformat(row["from"]["S"]),
-        to_at=_time(_text(row.get("to"))),
+        to_at=_time(row.get("to", _NULL).get("S")),
         slot=None if slot is None else int(slot),
     )
 
 
-def _to_status(item: Item | None) -> Status | None:
-    if item is None:
-        return None
+def _to_status(item: Item) -> Status:
     clock = item["clock"]
     return Status(
         told_at=datetime.fromisoformat(item["told_at"]),
