@@ -782,6 +782,13 @@ def test_p3_an_alert_that_grows_worse_names_the_plan_by_which_it_did(
     assert [(one.severity, one.plan_version) for one in life.versions if one.rule == "sbp-crisis"] == shown
 
 
+def test_r46_c21_a_plan_made_graver_is_heard_of_by_what_is_measured_next_and_not_by_what_comes_late() -> None:
+    life = Life(a_plan(MILD, version=3)).read(reading(0, 190))
+    life.plan = a_plan(GRAVE, version=4)
+    assert life.read(reading(-5, 195, received_at=at(1))).why() == {"sbp-crisis": "same-episode"}
+    assert life.read(reading(2, 185)).told[1:] == [("raised", "sbp-crisis", "critical")]
+
+
 # the state
 
 
