@@ -2,30 +2,20 @@
 
 For each call botocore resolves the endpoint's rules, walks shapes, names itself at length and asks a dozen handlers:
 0.6 ms of CPU that tells nothing new eight times a batch. What is used of it here is public: its credentials, its
-HTTP session and its event `before-send`, by which tests and tools stand in for the network.
+signer, its HTTP session and its event `before-send`, by which tests and tools stand in for the network.
 """
 
 from base64 import b64encode
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 from zlib import crc32
 
 import orjson
 from botocore import __version__ as botocore_version
-from botocore.awsrequest import AWSPreparedRequest, HeadersDict
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: A004 - botocore's
 from botocore.hooks import first_non_none_response
-
-from adapters.signature import signed
-
-_AGENT = f"Botocore/{botocore_version}"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Direct:
@@ -35,19 +25,18 @@ class Direct:
     typed errors. So such a call may be made once more than the client would, which each of these calls can bear.
     """
 
-    def __init__(self, client: Any, credentials: Any, http: Any, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, client: Any, credentials: Any, http: Any) -> None:
         self._client = client
         self._credentials = credentials
         self._http = http
-        self._clock = clock
         model = client.meta.service_model
         self._url = client.meta.endpoint_url.rstrip("/") + "/"
         self._event = f"before-send.{model.service_id.hyphenize()}."
         self._target = f"{model.metadata['targetPrefix']}."
         self._signing_name = model.signing_name
         self._headers = {
-            "content-type": f"application/x-amz-json-{model.metadata['jsonVersion']}",
-            "host": urlsplit(self._url).netloc,
+            "Content-Type": f"application/x-amz-json-{model.metadata['jsonVersion']}",
+            "User-Agent": f"Botocore/{botocore_version}",
         }
 
     def __getattr__(self, name: str) -> Any:
@@ -75,20 +64,14 @@ class Direct:
     def _answer(self, operation: str, parameters: dict[str, Any]) -> Any:
         """What the service answers, None where that is not a whole 200."""
         meta = self._client.meta
-        sent = orjson.dumps(parameters)
-        said = signed(
-            {**self._headers, "x-amz-target": self._target + operation},
-            sent,
-            self._credentials.get_frozen_credentials(),
-            region=meta.region_name,
-            service=self._signing_name,
-            at=self._clock(),
-        )
-        headers: Any = HeadersDict({**said, "user-agent": _AGENT})  # unsigned: what is between may write another
-        request = AWSPreparedRequest("POST", self._url, headers, sent, stream_output=False)
+        headers = {"X-Amz-Target": self._target + operation, **self._headers}
+        request = AWSRequest("POST", self._url, headers, orjson.dumps(parameters))
+        credentials = self._credentials.get_frozen_credentials()
+        SigV4Auth(credentials, self._signing_name, meta.region_name).add_auth(request)
+        prepared = request.prepare()
         try:
-            stood_in = first_non_none_response(meta.events.emit(self._event + operation, request=request))
-            response = self._http.send(request) if stood_in is None else stood_in
+            stood_in = first_non_none_response(meta.events.emit(self._event + operation, request=prepared))
+            response = self._http.send(prepared) if stood_in is None else stood_in
         except (ConnectionError, HTTPClientError):
             return None
         body = response.content
