@@ -154,7 +154,7 @@ def _observation(one: Observation, device: str | None) -> list[Json]:
         "resourceType": "Observation",
         "id": one.id,
         "extension": _observation_extensions(one.origin, one.version),
-        "status": "final",
+        "status": one.status,
         "category": layout.category,
         "code": layout.code,
         "subject": _subject(one.subject),

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 Origin = Literal["device", "manual", "call"]
 DeviceClass = Literal["medical", "auxiliary"]
+Status = Literal["final", "amended"]
 
 
 RECALLED = "recalled"
@@ -21,7 +22,8 @@ class Observation(NamedTuple):
     `id` is made from the reading's identity (see `functions/ingest`), so the same reading always has the same id.
     `device_time` is what the device said; `measured_at` is that time corrected, and judges everything but identity.
     `record` is the device's own number of the reading. `paths` are the things that brought it again, by other ways than
-    `thing`, and when. `version` grows with each mark beside the row (`Marks`).
+    `thing`, and when. `version` grows with each mark beside the row (`Marks`). `status` is FHIR's word: `amended` where
+    a mark says another time or other circumstances than the row.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Observation(NamedTuple):
     recalls: frozenset[str] = frozenset()
     paths: Mapping[str, datetime] = MappingProxyType({})
     version: int = 1
+    status: Status = "final"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,15 @@ def marked(one: Observation, marks: Marks) -> Observation:
     said = dict.fromkeys(one.recalls, True) | dict(marks.recalls)
     recalls = frozenset(recall for recall, in_force in said.items() if in_force)
     tags = one.tags | {RECALLED} if recalls else one.tags - {RECALLED} if said else one.tags
+    measured_at, context = marks.measured_at or one.measured_at, {**one.context, **marks.context}
     return one._replace(
-        measured_at=marks.measured_at or one.measured_at,
-        context={**one.context, **marks.context},
+        measured_at=measured_at,
+        context=context,
         tags=tags,
         recalls=recalls,
         paths=marks.paths,
         version=one.version + marks.version,
+        status="final" if (measured_at, context) == (one.measured_at, one.context) else "amended",
     )
 
 

@@ -393,6 +393,36 @@ def test_r77_a_mark_makes_the_next_version_under_the_same_id() -> None:
     assert versions == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("marks", "status"),
+    [
+        (Marks(), "final"),
+        (Marks(1, recalls={"r-1": True}), "final"),
+        (Marks(1, paths={"PHONE-1": NOW}), "final"),
+        (Marks(1, measured_at=NOW), "final"),
+        (Marks(1, context={"posture": "sitting"}), "final"),
+        (Marks(1, measured_at=NOW + timedelta(hours=1)), "amended"),
+        (Marks(1, context={"meal": "fasting"}), "amended"),
+        (Marks(1, context={"posture": "standing"}), "amended"),
+    ],
+    ids=[
+        "as it came",
+        "recalled",
+        "by another path too",
+        "the same time told again",
+        "the same circumstances told again",
+        "its clock told later",
+        "circumstances told later",
+        "other circumstances told later",
+    ],
+)
+def test_r77_what_says_something_else_than_before_is_amended_its_pulse_too(marks: Marks, status: str) -> None:
+    row = an_observation(measured_at=NOW, context={"posture": "sitting"})
+    shown = observations_of(rendered(marked(row, marks)))
+    assert {one["id"] for one in shown} == {row.id, fhir.pulse_id(row.id)}
+    assert [one["status"] for one in shown] == [status] * 2
+
+
 def test_f17_a_lost_signal_is_no_value() -> None:
     one = an_observation(kind="fetal-heart-rate", values={}, flags=("signal-loss",))
     (shown,) = observations_of(rendered(one))
