@@ -33,6 +33,7 @@ _MAX_SLOT = 255
 _MAX_RECORD = 2**32 - 1
 _MAX_CODES = 32  # an oximeter has 28 bits of status
 
+_SPACES = " \t\n\r"
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:-]{1,63}")
 TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
@@ -217,7 +218,10 @@ def parse(payload: bytes) -> Any:
     if _too_deep(payload):
         raise Malformed(f"the message is nested over {_MAX_DEPTH} deep")
     try:
-        parsed = _STRICT.decode(payload.removeprefix(BOM_UTF8).decode())
+        text = payload.removeprefix(BOM_UTF8).decode().strip(_SPACES)
+        parsed, end = _STRICT.raw_decode(text)
+        if end < len(text):
+            raise ValueError("more than one value")
         if b"\\u" in payload:
             canonical_json(parsed).encode()
     except UnicodeError:
