@@ -53,7 +53,7 @@ def _encode_list(value: Iterable[Any]) -> AttributeValues:
     return {"L": [encode(part) for part in value]}
 
 
-def _encode_time(at: datetime) -> AttributeValues:
+def encode_time(at: datetime) -> AttributeValues:
     """As isoformat() writes it where the offset is of whole minutes, in a third of its time."""
     return {"S": orjson.dumps(at)[1:-1].decode()}
 
@@ -72,7 +72,7 @@ _ENCODERS = _Encoders(
     {
         str: lambda value: {"S": value},
         Decimal: lambda value: {"N": format(value, "f")},
-        datetime: _encode_time,
+        datetime: encode_time,
         type(None): lambda _: {"NULL": True},
         bool: lambda value: {"BOOL": value},
         int: lambda value: {"N": str(value)},
