@@ -7,15 +7,22 @@ signer, its HTTP session and its event `before-send`, by which tests and tools s
 
 from base64 import b64encode
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 from zlib import crc32
 
 import orjson
 from botocore import __version__ as botocore_version
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: A004 - botocore's
 from botocore.hooks import first_non_none_response
+
+
+class _Request(AWSPreparedRequest):
+    """What is to be sent, which the signer takes too: made of an AWSRequest it would be prepared twice."""
+
+    params = None
 
 
 class Direct:
@@ -36,6 +43,7 @@ class Direct:
         self._signing_name = model.signing_name
         self._headers = {
             "Content-Type": f"application/x-amz-json-{model.metadata['jsonVersion']}",
+            "Host": urlsplit(self._url).netloc,  # the signer would work it out, twice a request
             "User-Agent": f"Botocore/{botocore_version}",
         }
 
@@ -64,14 +72,13 @@ class Direct:
     def _answer(self, operation: str, parameters: dict[str, Any]) -> Any:
         """What the service answers, None where that is not a whole 200."""
         meta = self._client.meta
-        headers = {"X-Amz-Target": self._target + operation, **self._headers}
-        request = AWSRequest("POST", self._url, headers, orjson.dumps(parameters))
+        headers: Any = {"X-Amz-Target": self._target + operation, **self._headers}
+        request: Any = _Request("POST", self._url, headers, orjson.dumps(parameters), stream_output=False, context={})
         credentials = self._credentials.get_frozen_credentials()
         SigV4Auth(credentials, self._signing_name, meta.region_name).add_auth(request)
-        prepared = request.prepare()
         try:
-            stood_in = first_non_none_response(meta.events.emit(self._event + operation, request=prepared))
-            response = self._http.send(prepared) if stood_in is None else stood_in
+            stood_in = first_non_none_response(meta.events.emit(self._event + operation, request=request))
+            response = self._http.send(request) if stood_in is None else stood_in
         except (ConnectionError, HTTPClientError):
             return None
         body = response.content

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 from zlib import crc32
 
 import pytest
-from botocore.awsrequest import AWSResponse, HeadersDict
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest, AWSResponse, HeadersDict
 from botocore.exceptions import ConnectionClosedError
+from botocore.session import Session
 from moto import mock_aws
 
 from adapters import aws
@@ -150,11 +152,20 @@ def test_errors_are_the_clients_own(client: Any) -> None:
         client.batch_get_item(RequestItems={"no-such-table": {"Keys": [{"pk": {"S": "p"}, "sk": {"S": "s"}}]}})
 
 
-def test_a_request_is_signed_for_its_service(client: Any) -> None:
+def test_a_request_is_signed_for_its_service_as_botocore_signs_it(client: Any) -> None:
     wire = Wire(client)
     client.batch_get_item(RequestItems={TABLE: {"Keys": [{"pk": {"S": "p"}, "sk": {"S": "s"}}]}})
     (sent,) = wire.requests
-    assert "/eu-central-1/dynamodb/aws4_request" in sent.headers["Authorization"]
+    signed = {name: sent.headers[name] for name in ("Content-Type", "Host", "X-Amz-Date", "X-Amz-Target")}
+    again = AWSRequest("POST", sent.url, signed, sent.body)
+    again.context["timestamp"] = signed["X-Amz-Date"]
+    credentials: Any = Session().get_credentials()
+    signer = SigV4Auth(credentials.get_frozen_credentials(), "dynamodb", "eu-central-1")
+    signature = signer.signature(signer.string_to_sign(again, signer.canonical_request(again)), again)
+    assert sent.headers["Authorization"].endswith(
+        f"/eu-central-1/dynamodb/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target, "
+        f"Signature={signature}"
+    )
 
 
 class Service(BaseHTTPRequestHandler):
