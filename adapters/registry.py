@@ -644,7 +644,7 @@ class Registry(RegistryReader):
         pk, sk = serial_key(device.serial)
         self._write(
             _put_owned(self.table, {"pk": pk, "sk": sk, "organisation": device.organisation}),
-            _put_next(self.table, from_device(device)),
+            _put_next_device(self.table, device),
         )
 
     def put_assignment(self, device: Device, assignment: Assignment) -> None:
@@ -654,7 +654,7 @@ class Registry(RegistryReader):
     def put_assignments(self, device: Device, assignments: Iterable[Assignment]) -> None:
         """The same for any number of them that are new or changed. Raises LostRace."""
         self._write(
-            _put_next(self.table, from_device(device)),
+            _put_next_device(self.table, device),
             *(_put(self.table, _from_holding(device, assignment)) for assignment in assignments),
         )
 
@@ -719,8 +719,17 @@ def _put_owned(table: str, item: Item) -> Item:
     )
 
 
-def _put_next(table: str, item: Item) -> Item:
-    """Put version n of an item if version n - 1 is what is there; version 1 if nothing is."""
+def _put_next(table: str, item: Item, *same: str) -> Item:
+    """Put version n of an item if version n - 1 is what is there, and is the `same` in these; version 1 if nothing is.
+
+    What is written beside a version, and makes none, would be lost otherwise.
+    """
     if item["version"] == 1:
         return _put(table, item, "attribute_not_exists(pk)")
-    return _put(table, item, "version = :before", before=item["version"] - 1)
+    condition = " AND ".join(["version = :before", *(f"{name} = :{name}" for name in same)])
+    return _put(table, item, condition, before=item["version"] - 1, **{name: item[name] for name in same})
+
+
+def _put_next_device(table: str, device: Device) -> Item:
+    """… unless its status was told since it was read: what its clock showed tells whose a reading is (F14, P7)."""
+    return _put_next(table, from_device(device), "told_at")

@@ -9,9 +9,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from adapters.registry import ExportNotes, Registry, RegistryReader
+from adapters.registry import DeviceStatus, ExportNotes, Registry, RegistryReader
 from domain.enrolment import Consent, DataKey, Holding, Organisation
 from domain.errors import LostRace
+from domain.reading import Clock, Status
 from tests.builders import (
     NOW,
     ORGANISATION,
@@ -177,3 +178,45 @@ def test_r32_a_fleet_is_spread_over_sixteen_shelves(dynamodb: Any) -> None:
         shelves = [{one.serial for one in reader.fleet(ORGANISATION, shelf)} for shelf in "0123456789abcdef"]
         assert sorted(one for shelf in shelves for one in shelf) == sorted(one.serial for one in devices)
         assert max(map(len, shelves)) < 10
+
+
+STATUS = Status(NOW, clock=Clock(NOW - timedelta(hours=2), NOW))
+LATER = Status(NOW + timedelta(minutes=1))
+WHICH = (ORGANISATION, SERIAL)
+
+
+@pytest.mark.parametrize("told", [(STATUS, LATER), (LATER, STATUS)], ids=["in order", "late"])
+def test_the_last_word_of_a_device_counts_in_whatever_order_it_comes(dynamodb: Any, told: tuple[Status, ...]) -> None:
+    registry = Registry(dynamodb, "registry")
+    registry.put_device(a_device())
+    for one in told:
+        DeviceStatus(dynamodb, "registry").tell(*WHICH, one)
+    device = registry.device(*WHICH)
+    assert device is not None
+    assert (device.status, device.version) == (LATER, 1)
+
+
+def test_a_device_that_nobody_enrolled_has_no_status(dynamodb: Any) -> None:
+    DeviceStatus(dynamodb, "registry").tell(*WHICH, STATUS)
+    assert Registry(dynamodb, "registry").device(*WHICH) is None
+
+
+@pytest.mark.parametrize("earlier", [None, STATUS], ids=["the first", "another"])
+def test_f14_r86_a_status_that_is_told_while_the_device_is_written_is_not_lost(
+    dynamodb: Any, earlier: Status | None
+) -> None:
+    registry, status = Registry(dynamodb, "registry"), DeviceStatus(dynamodb, "registry")
+    registry.put_device(a_device())
+    if earlier is not None:
+        status.tell(*WHICH, earlier)
+    read = registry.device(*WHICH)
+    assert read is not None
+    status.tell(*WHICH, LATER)
+    with pytest.raises(LostRace):
+        registry.put_device(read._replace(version=2, lot="L9"))
+    with pytest.raises(LostRace):
+        registry.put_assignment(read._replace(version=2), an_assignment(id="a-2"))
+    again = registry.device(*WHICH)
+    assert again is not None
+    registry.put_device(again._replace(version=2, lot="L9"))
+    assert registry.device(*WHICH) == a_device(version=2, lot="L9", status=LATER)
