@@ -22,7 +22,7 @@ ANSWERED_BY_WITHDRAWAL = ("recalled-device",)
 
 @dataclass(frozen=True, slots=True)
 class FleetJob:
-    """A recall has come or gone: look through one shelf of the organisation's devices."""
+    """A recall has come or gone: look through one shelf of the organisation's devices for those that it covers."""
 
     recall: Recall
     shelf: str
@@ -30,19 +30,10 @@ class FleetJob:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelJob:
-    """A device is of another model or lot than was said: it may fall under other recalls."""
+class DeviceJob:
+    """A device may fall under other recalls than it did: everyone who held it."""
 
     organisation: str
-    serial: str
-    kind: Literal["model"] = "model"
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceJob:
-    """A recall has come or gone, for one device: everyone who held it."""
-
-    recall: Recall
     serial: str
     kind: Literal["device"] = "device"
 
@@ -51,7 +42,7 @@ class DeviceJob:
 class SpanJob:
     """… for one of them, and a span of the device's time (`from_at` inclusive, `to_at` exclusive, None is open)."""
 
-    recall: Recall
+    organisation: str
     serial: str
     subject: str
     from_at: datetime | None
@@ -69,7 +60,7 @@ class RetryJob:
     kind: Literal["retry"] = "retry"
 
 
-Job: TypeAlias = FleetJob | ModelJob | DeviceJob | SpanJob | RetryJob
+Job: TypeAlias = FleetJob | DeviceJob | SpanJob | RetryJob
 
 _JOBS: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Discriminator("kind")])
 

@@ -22,7 +22,6 @@ from domain.replay import (
     DeviceJob,
     FleetJob,
     Job,
-    ModelJob,
     RetryJob,
     SpanJob,
 )
@@ -98,7 +97,7 @@ def jobs_of(change: Change) -> Iterator[Job]:
     if was is None or _whose(was) != _whose(device):
         yield RetryJob(device.organisation, device.serial, ANSWERED_BY_ENROLMENT)
     if was is not None and (was.profile, was.lot) != (device.profile, device.lot):
-        yield ModelJob(device.organisation, device.serial)
+        yield DeviceJob(device.organisation, device.serial)
 
 
 def _whose(device: Device) -> object:
@@ -126,46 +125,43 @@ class Replay:
         match job:
             case FleetJob(recall, shelf):
                 fleet = self.registry.fleet(recall.organisation, shelf)
-                self.jobs.put(DeviceJob(recall, one.serial) for one in fleet if recall.covers(one))
-            case ModelJob(organisation, serial):
-                _, recalls = self.registry.devices_and_recalls([], [organisation])
-                self.jobs.put(DeviceJob(one, serial) for one in recalls[organisation])
-            case DeviceJob(recall, serial):
-                self.jobs.put(self._of_device(recall, serial, now))
+                self.jobs.put(DeviceJob(recall.organisation, one.serial) for one in fleet if recall.covers(one))
+            case DeviceJob():
+                self.jobs.put(self._of_device(job, now))
             case SpanJob():
                 self._mark(job)
             case _:
                 self._retry(job.organisation, job.serial, job.reasons)
 
-    def _of_device(self, recall: Recall, serial: str, now: datetime) -> Iterator[Job]:
-        device, covered = self._standing(recall, serial)
+    def _of_device(self, job: DeviceJob, now: datetime) -> Iterator[Job]:
+        device, recalls = self._standing(job)
         subjects = dict.fromkeys([*(one.subject for one in device.assignments), *device.roster])
         # a health post names the subject itself, of its roster
-        keys = [(recall.organisation, one) for one in device.carriers if one != serial]
+        keys = [(job.organisation, one) for one in device.carriers if one != job.serial]
         subjects |= dict.fromkeys(one for post in self.registry.devices(keys).values() for one in post.roster)
         edges = [None, *(now - number * SPAN for number in reversed(range(SPANS))), None]
         for subject in subjects:
-            yield from (SpanJob(recall, serial, subject, *between) for between in pairwise(edges))
-        if not covered:
-            yield RetryJob(recall.organisation, serial, ANSWERED_BY_WITHDRAWAL)
+            yield from (SpanJob(job.organisation, job.serial, subject, *between) for between in pairwise(edges))
+        if all(one.mode != "block" for one in recalls):
+            yield RetryJob(job.organisation, job.serial, ANSWERED_BY_WITHDRAWAL)
 
     def _mark(self, job: SpanJob) -> None:
-        recall = job.recall
-        _, covered = self._standing(recall, job.serial)
-        for key, one in self.observations.span(recall.organisation, job.subject, job.from_at, job.to_at):
-            if one.device != job.serial or (recall.id in one.recalls) == covered:
+        """Whichever recall has led here: what another has left, that was gone before the device was looked at, too."""
+        _, recalls = self._standing(job)
+        covering = {one.id for one in recalls}
+        for key, one in self.observations.span(job.organisation, job.subject, job.from_at, job.to_at):
+            if one.device != job.serial:
                 continue
-            if covered:
-                self.observations.recall(key, recall.id)
-            else:
-                self.observations.withdraw_recall(key, recall.id)
+            for recall in covering - one.recalls:
+                self.observations.recall(key, recall)
+            for recall in one.recalls - covering:
+                self.observations.withdraw_recall(key, recall)
 
-    def _standing(self, recall: Recall, serial: str) -> tuple[Device, bool]:
-        """The device, and whether it falls under the recall, which may be over."""
-        key = recall.organisation, serial
-        devices, recalls = self.registry.devices_and_recalls([key], [recall.organisation])
-        in_force = any(one.id == recall.id for one in recalls[recall.organisation])
-        return devices[key], in_force and recall.covers(devices[key])
+    def _standing(self, job: DeviceJob | SpanJob) -> tuple[Device, list[Recall]]:
+        """The device, and the recalls in force that it falls under."""
+        key = job.organisation, job.serial
+        devices, recalls = self.registry.devices_and_recalls([key], [job.organisation])
+        return devices[key], [one for one in recalls[job.organisation] if one.covers(devices[key])]
 
     def _retry(self, organisation: str, serial: str, reasons: Sequence[str]) -> None:
         """What it carried itself, and what others carried of it; also what was nobody's then."""

@@ -31,7 +31,6 @@ from domain.replay import (
     DeviceJob,
     FleetJob,
     Job,
-    ModelJob,
     RetryJob,
     SpanJob,
     read_job,
@@ -240,6 +239,31 @@ def test_p8_a_lot_that_was_wrong_is_put_right(world: World) -> None:
         assert world.tagged() == [recalled] * 3
 
 
+@pytest.mark.parametrize("mode", ["block", "flag"])
+def test_p8_a_recall_that_is_withdrawn_just_before_the_lot_is_put_right_leaves_nothing(world: World, mode: Any) -> None:
+    """When its fleet is looked through the device is of another lot, and of no recall any more."""
+    (device,) = world.registry.owned
+    world.receive(*PAST)
+    world.put_recalls(a_recall(mode=mode))
+    world.settle()
+    world.receive(2 * HOURS)
+    world.put_recalls()
+    world.put_device(device._replace(lot="L8"))
+    world.settle()
+    assert (world.tagged(), world.reasons()) == ([False] * 4, [])
+
+
+def test_p8_what_another_recall_still_blocks_is_not_tried_again(world: World) -> None:
+    by_lot, by_model = a_recall(mode="block"), a_recall(id="r-2", lot=None, profile="tonometer", mode="block")
+    world.put_recalls(by_lot, by_model)
+    world.settle()
+    world.receive(2 * HOURS)
+    world.put_recalls(by_model)
+    while world.jobs.waiting:
+        world.replay.do(world.jobs.waiting.pop(), now=world.now)
+    assert (world.reasons(), world.backlog.replayed) == (["recalled-device"], [])
+
+
 def test_f4_what_a_health_post_measured_of_its_roster_is_marked(world: World) -> None:
     post = a_device(serial="POST-1", profile="health-post", roster=(SUBJECT, "S-2"), assignments=())
     world.put_device(post)
@@ -382,7 +406,7 @@ def test_other_reasons_are_not_for_an_assignment_to_answer(world: World) -> None
     [
         (None, a_device(), [RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT)]),
         (a_device(), a_device(version=2), []),
-        (a_device(), a_device(lot="L7"), [ModelJob(ORGANISATION, SERIAL)]),
+        (a_device(), a_device(lot="L7"), [DeviceJob(ORGANISATION, SERIAL)]),
         (a_device(), a_device(roster=("S-2",)), [RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT)]),
         (a_device(), a_device(gateway="P-1"), [RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT)]),
         (a_device(), a_device(cloud="C-1"), [RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT)]),
@@ -496,10 +520,9 @@ class TestAnyOrder:
 JOBS: list[Job] = [
     FleetJob(a_recall(), "0"),
     FleetJob(a_recall(lot=None, serials=("BP-1", "BP-9")), "f"),
-    ModelJob(ORGANISATION, SERIAL),
-    DeviceJob(a_recall(mode="block"), SERIAL),
-    SpanJob(a_recall(), SERIAL, SUBJECT, None, NOW),
-    SpanJob(a_recall(), SERIAL, SUBJECT, NOW, None),
+    DeviceJob(ORGANISATION, SERIAL),
+    SpanJob(ORGANISATION, SERIAL, SUBJECT, None, NOW),
+    SpanJob(ORGANISATION, SERIAL, SUBJECT, NOW, None),
     RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT),
 ]
 
@@ -557,7 +580,7 @@ def test_a_job_is_read_as_it_was_written(cloud: Any) -> None:
     ("record", "jobs"),
     [
         (a_record(None, from_device(a_device())), {"retry": 1}),
-        (a_record(from_device(a_device()), from_device(a_device(lot="L7"))), {"model": 1}),
+        (a_record(from_device(a_device()), from_device(a_device(lot="L7"))), {"device": 1}),
         (a_record(from_device(a_device()), None), {}),
         (a_record(None, from_recalls(ORGANISATION, [a_recall()], version=1)), {"fleet": 16}),
         (a_record(from_recalls(ORGANISATION, [a_recall()], version=1), None), {"fleet": 16}),
@@ -581,7 +604,7 @@ def test_p8_from_the_recall_to_the_mark_over_the_tables(cloud: Any) -> None:
         done += len(jobs)
         for job in jobs:
             handle(a_message_of(job))
-    assert done == 16 + 1 + 8
+    assert done == 16 + 1 + 9
     (shown,) = observations.get([observations.key(identity)]).values()
     assert (sorted(shown.tags), shown.version) == (["recalled"], 2)
 
