@@ -23,6 +23,7 @@ from domain.judgement import Kept
 from domain.reading import Arrival
 from tests.builders import NOW, ORGANISATION, SERIAL, SUBJECT, a_subject, an_arrival
 from tests.in_process import REGION, environment, make_tables
+from tests.proof import examples
 
 LIMIT = 1000 * 1024
 OTHER = "clinic-b"
@@ -168,7 +169,7 @@ def test_r33_a_batch_of_great_messages_is_several_records(cloud: Cloud, size: in
     assert len(firehose.lines) == 10
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.lists(st.integers(1, LIMIT).map(lambda size: b"x" * size), max_size=8))
 def test_r33_no_line_is_lost_or_cut(lines: list[bytes]) -> None:
     records = list(in_records(lines))

@@ -22,6 +22,7 @@ from domain.episode import Acknowledged
 from domain.identity import deterministic_id
 from domain.observation import Marks, Observation, marked
 from tests.builders import NOW, ORGANISATION, SERIAL, SUBJECT, a_device, an_alert, an_observation
+from tests.proof import examples
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "fhir"
 DEVICES = {SERIAL: a_device()}
@@ -90,7 +91,7 @@ def readings(draw: st.DrawFn) -> Observation:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(readings(), max_size=6), st.sampled_from(["info", "warning", "critical"]), st.booleans())
 def test_r78_everything_we_render_is_valid_fhir_and_closed_under_reference(
     observations: list[Observation], severity: str, resolved: bool

@@ -15,6 +15,7 @@ from domain.observation import Observation
 from domain.within_limits import within_limits
 from tests.builders import NOW, a_rule, a_subject, an_observation
 from tests.lives import a_plan, at, bound, reading
+from tests.proof import examples
 
 BROKEN = PlanVersion(3, "doc-12", NOW - timedelta(days=1), NOW, "{}")
 
@@ -67,7 +68,7 @@ def readings(draw: st.DrawFn, kinds: list[str]) -> Observation:
     )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(ANY_PLAN, ANY_PLAN, st.sampled_from([0, 11, 700]), st.data())
 def test_what_is_foretold_is_what_the_step_makes_of_it(
     name: str, earlier: str, after: int, data: st.DataObject

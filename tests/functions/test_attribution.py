@@ -24,6 +24,7 @@ from domain.recall import Recall
 from functions.ingest.service import RECALLS_KNOWN_FOR, Ingest
 from tests.builders import NOW, ORGANISATION, SERIAL, a_device, a_message, a_pressure, a_reading, a_subject, an_arrival
 from tests.fakes import FakeArchive, FakeBacklog, FakeObservations, FakeQuarantine, FakeRegistry, FakeStatus
+from tests.proof import examples
 
 SUBJECTS = ("S-0001", "S-0002", "S-0003")
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -221,9 +222,8 @@ class Attribution(RuleBasedStateMachine):
 
 
 def test_p7_p5_p8_r6_r7_r14_r91_nobody_gets_another_persons_reading() -> None:
-    examples = max(200, settings().max_examples)  # more only where EXAMPLES asks for it (`make proof`)
     run_state_machine_as_test(
-        Attribution, settings=settings(max_examples=examples, stateful_step_count=25, deadline=None)
+        Attribution, settings=settings(max_examples=examples(200), stateful_step_count=25, deadline=None)
     )
 
 

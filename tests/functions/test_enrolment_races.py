@@ -20,6 +20,7 @@ from domain.errors import AssignmentOverlap, InvalidRequest, LostRace, NotFound,
 from domain.request import AssignmentBody, ContactsBody, DeviceBody, EndBody, SubjectBody
 from functions.registry import service
 from tests.fakes import FakeEnrolled
+from tests.proof import examples
 
 ORGANISATION, SUBJECT = "clinic-a", "S-1"
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -240,5 +241,5 @@ class TwoHospitals(RuleBasedStateMachine):
         assert set(lacks) == {name for name, present in there.items() if not present}
 
 
-TwoHospitals.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TwoHospitals.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)
 TestTwoHospitals = TwoHospitals.TestCase

@@ -44,6 +44,7 @@ from tests.adapters.test_archive import FirehoseStub
 from tests.builders import NOW, ORGANISATION, an_alert, an_arrival, an_endpoint, an_observation
 from tests.functions.test_registry import ASSIGNMENT, SUBJECT, D, S, enrol
 from tests.in_process import TABLES, Context, InProcess, all_of, api
+from tests.proof import examples
 
 WHO = (ORGANISATION, "S-7F3A")
 OTHER = (ORGANISATION, "S-2")
@@ -531,6 +532,6 @@ def test_r90_erase_restore_replay_still_erased(pma: InProcess) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=8, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples(8), stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

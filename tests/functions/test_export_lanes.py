@@ -20,6 +20,7 @@ from domain.observation import Observation
 from functions.export.service import Change, Collect, Send
 from tests.builders import NOW, ORGANISATION, SUBJECT, a_device, a_subject, an_endpoint
 from tests.fakes import FakeAlerts, FakeEnrolment, FakeLog, FakeObservations, FakeSecrets
+from tests.proof import examples
 
 WINDOW = timedelta(seconds=10)
 TIMEOUT = timedelta(seconds=60)
@@ -221,7 +222,7 @@ class Lanes(RuleBasedStateMachine):
 
 
 Lanes.TestCase.settings = settings(
-    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(120), stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

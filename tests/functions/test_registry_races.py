@@ -15,6 +15,7 @@ from domain.request import AssignmentBody, DeviceBody, EndBody
 from functions.registry import service
 from tests.builders import a_subject
 from tests.fakes import FakeEnrolled
+from tests.proof import examples
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 A, B = "clinic-a", "clinic-b"
@@ -164,5 +165,5 @@ class TwoSystems(RuleBasedStateMachine):
         }
 
 
-TwoSystems.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TwoSystems.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)
 TestTwoSystems = TwoSystems.TestCase

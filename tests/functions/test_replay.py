@@ -54,6 +54,7 @@ from tests.builders import (
 )
 from tests.fakes import FakeArchive, FakeBacklog, FakeObservations, FakeQuarantine, FakeRegistry, FakeStatus
 from tests.in_process import REGION, Context, environment, make_tables
+from tests.proof import examples
 
 
 def a_recall(**changes: Any) -> Recall:
@@ -446,7 +447,7 @@ STEPS = st.lists(
 class TestAnyOrder:
     """What is true once all is done depends on the registry alone, not on the way there."""
 
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=examples(120), deadline=None)
     @given(steps=STEPS, seed=st.integers(0, 2**32))
     def test_p8_r29_the_marks_and_the_quarantine_say_what_the_registry_says(self, steps: list[str], seed: int) -> None:
         chance = Random(seed)  # noqa: S311 - of a test

@@ -37,6 +37,7 @@ from tests.fakes import FakeEpisodes, FakeNotifier, FakeOpener, FakeOutbox
 from tests.functions.test_export import ALERTS, OBSERVATIONS, a_change, an_alert_change
 from tests.functions.test_export import Stage as Export
 from tests.functions.test_ingest import Stage as Ingest
+from tests.proof import examples
 
 WHO = (ORGANISATION, SUBJECT)
 MINUTE = timedelta(minutes=1)
@@ -133,5 +134,5 @@ class Withdrawal(RuleBasedStateMachine):
         assert bool(shown) == (self.in_force and bool(rows))
 
 
-Withdrawal.TestCase.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+Withdrawal.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=15, deadline=None)
 test_p5_r91_consent_decides_at_every_step = Withdrawal.TestCase
