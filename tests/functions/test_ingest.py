@@ -856,8 +856,8 @@ def test_r88_a_log_holds_nothing_of_a_patient(
     cloud.enrol(["CANARY-1"])
     canary = {"flags": ["CANARY"], "context": {"note": "CANARY"}}
     bodies = [
-        a_body(a_message(just_now(values=a_pressure(177, 93), **canary)), thing="CANARY-1"),
-        a_body(a_message(just_now(values=a_pressure(17793), **canary)), thing="CANARY-1"),
+        a_body(a_message(just_now(values=a_pressure(177.314159, 93), **canary)), thing="CANARY-1"),
+        a_body(a_message(just_now(values=a_pressure(314159), **canary)), thing="CANARY-1"),
         a_body(a_message(just_now(kind="CANARY")), thing="CANARY-2"),
         a_body(b"CANARY"),
         "CANARY",
@@ -865,4 +865,5 @@ def test_r88_a_log_holds_nothing_of_a_patient(
     assert cloud.handle(*bodies) == ["m-4"]
     said = log.getvalue() + capsys.readouterr().out
     assert "batch ingested" in said
-    assert not [word for word in ("CANARY", "177", "clinic-a", b64encode(b"CANARY").decode()) if word in said]
+    never = ("CANARY", "314159", "clinic-a", b64encode(b"CANARY").decode())  # fewer digits may stand in a timestamp
+    assert not [word for word in never if word in said]
