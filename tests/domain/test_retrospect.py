@@ -74,6 +74,19 @@ def test_a_rule_that_a_new_plan_no_longer_has_waits_for_nothing() -> None:
     assert [alert.state for turn in turns for alert in turn.alerts] == ["confirming"]
 
 
+def test_r46_a_plan_that_is_put_ends_what_its_rules_no_longer_ask() -> None:
+    asking, other = a_plan(a_rule(confirm=ASK)), a_plan(a_rule(id="other"))
+    put, again = NOW + 5 * MINUTE, NOW - 5 * MINUTE
+    turns = retrace(
+        [reading(0, 190), reading(20, 120)],
+        lambda known_at, _: asking if known_at < put else other,
+        until=NOW + 60 * MINUTE,
+        changes=[put, again],
+    )
+    found = [(turn.now, alert.state, alert.outcome) for turn in turns for alert in turn.alerts]
+    assert found == [(NOW, "confirming", None), (put, "resolved", "withdrawn")]
+
+
 def test_without_a_plan_nobody_is_told_and_it_says_so() -> None:
     one = reading(0, 190)
     (turn,) = retrace([one], lambda _, __: None, until=NOW)
