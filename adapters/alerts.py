@@ -194,8 +194,8 @@ class Episodes:
             attributes=_READ,
         )
         return {
-            who: _monitored(found.get((self.registry, *norm)), found.get((self.table, *state)))
-            for who, (norm, state) in keys.items()
+            who: _monitored(found.get((self.registry, of, norm)), found.get((self.table, by, state)))
+            for who, ((of, norm), (by, state)) in keys.items()
         }
 
     def write(
