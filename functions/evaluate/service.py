@@ -115,8 +115,8 @@ class _Judge:
         for number, event in enumerate(events, 1):
             state, decisions, new = self._moved(event, monitored, state)
             alerts += new
-            told = news(decisions)
-            counted += [decision.why or "told" for decision in told]
+            if told := news(decisions):
+                counted += [decision.why or "told" for decision in told]
             arrived = self.now
             if isinstance(event, Observation):
                 arrived = event.received_at
