@@ -189,7 +189,7 @@ class _Step(Turn):
 
         `news`: what was measured was not known, and may show what held when something newer was measured (R6).
         """
-        held = holds(condition, self.series, self.tallies, at, self.plan.zone)
+        held = holds(condition, self.series, self.tallies, at)
         return True if news and not held and self._held_since(rule, condition, at) else held
 
     def _held_since(self, rule: Rule, condition: Node, at: int) -> bool:
@@ -201,7 +201,7 @@ class _Step(Turn):
             if tally is not None and tally.days[-1].newest > at:
                 newer = (newer or set()) | tally.after(at)
         return newer is not None and any(
-            holds(condition, self.series, self.tallies, moment_, self.plan.zone) for moment_ in sorted(newer)
+            holds(condition, self.series, self.tallies, moment_) for moment_ in sorted(newer)
         )
 
     def _remember(self, observation: Observation, at: int) -> None:

@@ -43,7 +43,7 @@ class Form(Protocol):
 
     @property
     def over(self) -> int: ...
-    def holds(self, points: Sequence[Point], zone: ZoneInfo) -> bool | None: ...
+    def holds(self, points: Sequence[Point]) -> bool | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,7 @@ class Level:
     passes: Callable[[Decimal], bool]
     over: int = 0
 
-    def holds(self, points: Sequence[Point], zone: ZoneInfo) -> bool | None:
-        del zone
+    def holds(self, points: Sequence[Point]) -> bool | None:
         return self.passes(points[-1][2])
 
 
@@ -66,8 +65,7 @@ class Slope:
     over: int
     rising: bool
 
-    def holds(self, points: Sequence[Point], zone: ZoneInfo) -> bool | None:
-        del zone
+    def holds(self, points: Sequence[Point]) -> bool | None:
         slope = _slope(within(points, self.over), LEAST_FOR_A_SLOPE)
         if slope is None:
             return None
@@ -82,8 +80,7 @@ class Rise:
     bound: Decimal
     over: int
 
-    def holds(self, points: Sequence[Point], zone: ZoneInfo) -> bool | None:
-        del zone
+    def holds(self, points: Sequence[Point]) -> bool | None:
         recent = within(points, self.over)
         if len(recent) < 2:
             return None
@@ -120,8 +117,7 @@ class OffBaseline:
     mad: Decimal
     over: int
 
-    def holds(self, points: Sequence[Point], zone: ZoneInfo) -> bool | None:
-        del zone
+    def holds(self, points: Sequence[Point]) -> bool | None:
         *before, newest = within(points, self.over)
         usual = baseline(before)
         if usual is None:
@@ -138,8 +134,7 @@ class Projection:
     over: int
     rising: bool
 
-    def holds(self, points: Sequence[Point], zone: ZoneInfo) -> bool | None:
-        del zone
+    def holds(self, points: Sequence[Point]) -> bool | None:
         recent = within(points, self.over)
         slope = _slope(recent, 2)
         if slope is None:
@@ -172,7 +167,7 @@ Tallies: TypeAlias = Mapping[Place, Tally]
 _NONE_COUNTED = Tally("")
 
 
-def holds(node: Node, series: Series, tallies: Tallies, at: int, zone: ZoneInfo) -> bool | None:
+def holds(node: Node, series: Series, tallies: Tallies, at: int) -> bool | None:
     """What is so at the moment `at`, by what had been measured until then."""
     if isinstance(node, Leaf):
         if isinstance(node.test, Mean):
@@ -181,8 +176,8 @@ def holds(node: Node, series: Series, tallies: Tallies, at: int, zone: ZoneInfo)
         points = known[: bisect_right(known, at, key=_MOMENT)]
         if not points or at - points[-1][0] > node.fresh_for:
             return None
-        return node.test.holds(points, zone)
-    found = [holds(part, series, tallies, at, zone) for part in node.parts]
+        return node.test.holds(points)
+    found = [holds(part, series, tallies, at) for part in node.parts]
     if node.of == "not":
         return None if found[0] is None else not found[0]
     decisive = node.of == "any"

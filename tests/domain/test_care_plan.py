@@ -565,7 +565,6 @@ def test_a_rule_of_several_parts_holds_as_they_do_together(form: str, holding: s
             {("weight", "weight"): [(0, "w", Decimal(kg))], ("heart-rate", "rate"): [(0, "h", Decimal(rate))]},
             {},
             0,
-            ZoneInfo("UTC"),
         )
     }
     assert found == holding

@@ -309,7 +309,7 @@ def test_r50_a_rule_about_the_mean_and_the_summary_never_disagree(all_: list[Obs
     )
 )
 def test_r50_a_rule_about_the_baseline_and_the_summary_never_disagree(all_: list[Observation]) -> None:
-    rule = OffBaseline(Decimal(3), 28 * 24 * 3600 * 1000).holds(points_of(all_, "weight"), SAMARA)
+    rule = OffBaseline(Decimal(3), 28 * 24 * 3600 * 1000).holds(points_of(all_, "weight"))
     shown = derive("weight-baseline", all_, until_now("weight-baseline", local(23), newest_of(all_), SAMARA), SAMARA)
     assert shown is not None
     assert (rule is None) is (not shown.values)

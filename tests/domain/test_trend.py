@@ -77,8 +77,8 @@ def test_a_mean_speaks_for_its_time_only(minutes: float, expected: bool | None) 
     points = series(150, 150, 150)
     at = points[-1][0] + round(minutes * MINUTE)
     mean = Leaf(PRESSURE, Mean(Decimal(135), DAY), 10 * MINUTE)
-    assert holds(mean, {}, {PRESSURE: tallied(points)}, at, ZONE) is expected
-    assert holds(mean, {}, {}, at, ZONE) is None
+    assert holds(mean, {}, {PRESSURE: tallied(points)}, at) is expected
+    assert holds(mean, {}, {}, at) is None
 
 
 CASES: dict[str, tuple[Form, list[Point], bool | None]] = {
@@ -127,7 +127,7 @@ CASES: dict[str, tuple[Form, list[Point], bool | None]] = {
 
 @pytest.mark.parametrize(("test", "points", "expected"), CASES.values(), ids=CASES)
 def test_a_run_of_values(test: Form, points: list[Point], expected: bool | None) -> None:
-    assert test.holds(points, ZONE) is expected
+    assert test.holds(points) is expected
 
 
 @given(
@@ -139,8 +139,8 @@ def test_a_slope_is_that_of_least_squares(measured: list[tuple[int, Decimal]], b
     slope = linear_regression([float(at - START) for at, _, _ in points], [float(value) for _, _, value in points])[0]
     change = slope * 10**7
     if abs(change - float(bound)) > 1e-6:
-        assert Slope(bound, 10**7, rising=True).holds(points, ZONE) is (change > bound)
-        assert Slope(bound, 10**7, rising=False).holds(points, ZONE) is (change < bound)
+        assert Slope(bound, 10**7, rising=True).holds(points) is (change > bound)
+        assert Slope(bound, 10**7, rising=False).holds(points) is (change < bound)
 
 
 def leaf(place: Place, bound: int, fresh_for: int = 10 * MINUTE) -> Leaf:
@@ -167,23 +167,23 @@ def test_c23_what_is_not_known_decides_nothing(
     of: str, pulse: float | None, pressure: float | None, expected: bool | None
 ) -> None:
     known = {PULSE: series(pulse), PRESSURE: series(pressure)}
-    assert holds(Branch(of, (FAST, HIGH)), known, {}, START, ZONE) is expected
+    assert holds(Branch(of, (FAST, HIGH)), known, {}, START) is expected
 
 
 @pytest.mark.parametrize(("pulse", "expected"), [(101, False), (99, True), (None, None)])
 def test_not_turns_what_is_known(pulse: float | None, expected: bool | None) -> None:
-    assert holds(Branch("not", (FAST,)), {PULSE: series(pulse)}, {}, START, ZONE) is expected
+    assert holds(Branch("not", (FAST,)), {PULSE: series(pulse)}, {}, START) is expected
 
 
 @pytest.mark.parametrize(
     ("minutes", "expected"), [(-1, None), (0, True), (10, True), (10.1, None)], ids=["before", "at", "fresh", "stale"]
 )
 def test_a_value_speaks_for_its_time_only(minutes: float, expected: bool | None) -> None:
-    assert holds(FAST, {PULSE: series(101)}, {}, START + round(minutes * MINUTE), ZONE) is expected
+    assert holds(FAST, {PULSE: series(101)}, {}, START + round(minutes * MINUTE)) is expected
 
 
 def test_what_was_measured_later_is_not_looked_at() -> None:
-    assert holds(FAST, {PULSE: series(101, 80)}, {}, START + MINUTE, ZONE) is True
+    assert holds(FAST, {PULSE: series(101, 80)}, {}, START + MINUTE) is True
 
 
 @pytest.mark.parametrize(("pulse", "expected"), [(101, True), (99, False)])
@@ -191,7 +191,7 @@ def test_f10_a_mean_may_be_one_part_of_a_condition(pulse: float, expected: bool)
     points = series(150, 150, 150)
     both = Branch("all", (Leaf(PRESSURE, Mean(Decimal(135), DAY), 10 * MINUTE), FAST))
     known = {PULSE: [(points[-1][0], "pulse", Decimal(pulse))]}
-    assert holds(both, known, {PRESSURE: tallied(points)}, points[-1][0], ZONE) is expected
+    assert holds(both, known, {PRESSURE: tallied(points)}, points[-1][0]) is expected
 
 
 def test_all_tests_of_a_condition() -> None:
