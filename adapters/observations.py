@@ -5,7 +5,8 @@
 | `{org}#{subject}` | `{kind}#{device time in UTC, cut to the profile's clock_resolution}#{id}` | an observation |
 | `{org}#{subject}` | `{the same}#mark` | its mark, below |
 
-A mark has `recall:{id}` (false once it is withdrawn), `path:{thing}`, `measured_at`, `context` and `version`.
+A mark has `recall:{id}` and `entered_in_error` (false once it is taken back), `path:{thing}`, `measured_at`, `context`
+and `version`.
 
 Rows never change; every reader joins the mark that stands beside a row. The table's stream is the outbox: a new reading
 is the INSERT of a row (`is_new_reading`, `from_record`), a change of one is the INSERT or MODIFY of its mark
@@ -141,6 +142,7 @@ def to_marks(item: Mapping[str, Any]) -> Marks:
         paths={thing: datetime.fromisoformat(at) for thing, at in _named("path:", item)},
         recalls=dict(_named("recall:", item)),
         context=item.get("context", {}),
+        entered_in_error=item.get("entered_in_error", False),
     )
 
 
@@ -163,14 +165,16 @@ def _is_of_a_mark(record: Mapping[str, Any]) -> bool:
     return sk.endswith(_MARK)
 
 
-def newly_recalled(record: Mapping[str, Any]) -> str | None:
-    """The id of the observation that the record of a mark puts under a recall; None when it says something else."""
+def newly_discounted(record: Mapping[str, Any]) -> str | None:
+    """The id of the observation that the record of a mark puts under a recall, or calls entered in error; None when it
+    says something else."""
     before, after = (
-        to_marks(decode_item(record["dynamodb"][name])).recalls if name in record["dynamodb"] else {}
+        to_marks(decode_item(record["dynamodb"][name])) if name in record["dynamodb"] else Marks()
         for name in ("OldImage", "NewImage")
     )
-    recalled = any(in_force and not before.get(recall) for recall, in_force in after.items())
-    return row_of(record)[1].rpartition("#")[2] if recalled else None
+    recalled = any(in_force and not before.recalls.get(recall) for recall, in_force in after.recalls.items())
+    in_error = after.entered_in_error and not before.entered_in_error
+    return row_of(record)[1].rpartition("#")[2] if recalled or in_error else None
 
 
 def row_of(record: Mapping[str, Any]) -> Key:
@@ -246,6 +250,14 @@ class Observations:
     def withdraw_recall(self, key: Key, recall: str) -> None:
         """The recall is over: the reading is as if it had never been, also where it was recalled as it came in."""
         self._mark(key, f"recall:{recall}", False, unless="#name = :value")
+
+    def retract(self, key: Key) -> None:
+        """The reading is not its subject's: it was entered in error (R77)."""
+        self._mark(key, "entered_in_error", True, unless="#name = :value")
+
+    def reinstate(self, key: Key) -> None:
+        """The reading is its subject's after all: it is as if that had never been said."""
+        self._mark(key, "entered_in_error", False, unless="#name = :value")
 
     def _mark(self, key: Key, name: str, value: Any, *, unless: str) -> None:
         """Say it once: what is there already makes no new version, so nothing is exported twice."""

@@ -97,9 +97,9 @@ class Quarantine:
         keys = [quarantine_key(one.organisation, one.id) for one in ones]
         return {item["id"] for item in batch_get(self.client, {self.table: keys}, attributes=("id",)).values()}
 
-    def put(self, ones: Iterable[SetAside]) -> None:
-        """Set readings aside, each id at most once."""
-        items = [to_item(one, expires_at=one.received_at + self.kept_for) for one in ones]
+    def put(self, ones: Iterable[SetAside], *, kept_from: datetime | None = None) -> None:
+        """Set readings aside, each id at most once; `kept_from` is for what had been stored since it arrived."""
+        items = [to_item(one, expires_at=(kept_from or one.received_at) + self.kept_for) for one in ones]
         batch_put(self.client, self.table, items)
 
     def remove(self, keys: Iterable[Key]) -> None:

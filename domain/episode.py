@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from domain.care_plan import PlanVersion
 from domain.enrolment import Attended
-from domain.observation import Observation
+from domain.observation import ENTERED_IN_ERROR, RECALLED, Observation
 from domain.plan_language import Severity
 from domain.tally import Tally
 from domain.trend import Place, Point
@@ -247,7 +247,8 @@ class ConsentWithdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """These observations are no evidence any more (P8): what rested on them alone is withdrawn."""
+    """These observations are no evidence any more, of a recalled device (P8) or not the subject's at all (R77): what
+    rested on them alone is withdrawn."""
 
     organisation: str
     subject: str
@@ -294,7 +295,7 @@ class Monitored(NamedTuple):
 
 def no_evidence(observation: Observation) -> Why | None:
     """Why a reading counts for nothing, in alerts as in derived values; None of one that counts."""
-    if "recalled" in observation.tags:
+    if not observation.tags.isdisjoint((RECALLED, ENTERED_IN_ERROR)):
         return "recalled"
     return "artefact" if ARTEFACTS.intersection(observation.flags) else None
 

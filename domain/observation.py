@@ -9,11 +9,14 @@ from typing import Literal, NamedTuple
 
 Origin = Literal["device", "manual", "call"]
 DeviceClass = Literal["medical", "auxiliary"]
-Status = Literal["final", "amended"]
+Status = Literal["final", "amended", "entered-in-error"]
 
 
 RECALLED = "recalled"
 """The tag of what falls under a recall: the engine takes it for no evidence either way."""
+
+ENTERED_IN_ERROR: Literal["entered-in-error"] = "entered-in-error"
+"""The tag, and status, of what turned out to be another person's: no evidence either, as if it were recalled."""
 
 
 class Observation(NamedTuple):
@@ -23,7 +26,7 @@ class Observation(NamedTuple):
     `device_time` is what the device said; `measured_at` is that time corrected, and judges everything but identity.
     `record` is the device's own number of the reading. `paths` are the things that brought it again, by other ways than
     `thing`, and when. `version` grows with each mark beside the row (`Marks`). `status` is FHIR's word: `amended` where
-    a mark says another time or other circumstances than the row.
+    a mark says another time or other circumstances than the row, `entered-in-error` where it was never theirs.
     """
 
     id: str
@@ -54,7 +57,8 @@ class Marks:
     """What happened to a reading after it was stored. Rows never change, so that no re-send undoes any of this.
 
     `measured_at` is its time corrected later, `recalls` says of each recall that its device fell under whether it
-    still does, `context` what was told of its circumstances by itself. `version` counts the changes.
+    still does, `context` what was told of its circumstances by itself, `entered_in_error` that its subject did not hold
+    the device then. `version` counts the changes.
     """
 
     version: int = 0
@@ -62,6 +66,7 @@ class Marks:
     paths: Mapping[str, datetime] = field(default_factory=dict)
     recalls: Mapping[str, bool] = field(default_factory=dict)
     context: Mapping[str, str] = field(default_factory=dict)
+    entered_in_error: bool = False
 
 
 def marked(one: Observation, marks: Marks) -> Observation:
@@ -70,6 +75,9 @@ def marked(one: Observation, marks: Marks) -> Observation:
     recalls = frozenset(recall for recall, in_force in said.items() if in_force)
     tags = one.tags | {RECALLED} if recalls else one.tags - {RECALLED} if said else one.tags
     measured_at, context = marks.measured_at or one.measured_at, {**one.context, **marks.context}
+    status: Status = "final" if (measured_at, context) == (one.measured_at, one.context) else "amended"
+    if marks.entered_in_error:
+        status, tags = ENTERED_IN_ERROR, tags | {ENTERED_IN_ERROR}
     return one._replace(
         measured_at=measured_at,
         context=context,
@@ -77,7 +85,7 @@ def marked(one: Observation, marks: Marks) -> Observation:
         recalls=recalls,
         paths=marks.paths,
         version=one.version + marks.version,
-        status="final" if (measured_at, context) == (one.measured_at, one.context) else "amended",
+        status=status,
     )
 
 

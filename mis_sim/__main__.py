@@ -76,7 +76,7 @@ def _tables(store: Store, limit: int) -> Iterator[Table]:
     )
     yield _table(
         "Observations",
-        ("subject", "what", "value", "measured", "device", "tags"),
+        ("subject", "what", "value", "status", "measured", "device", "tags"),
         [_observation(one) for one in store.resources("Observation")[-limit:]],
     )
     yield _table(
@@ -102,6 +102,7 @@ def _observation(one: dict[str, Any]) -> tuple[str, ...]:
         one["subject"]["identifier"]["value"],
         one["code"]["coding"][0]["display"],
         " / ".join(f"{quantity['value']} {quantity['unit']}" for quantity in quantities),
+        one["status"],
         one.get("effectiveDateTime") or " to ".join(one["effectivePeriod"].values()),
         one.get("device", {}).get("reference", ""),
         ", ".join(tag["code"] for tag in one.get("meta", {}).get("tag", ())),

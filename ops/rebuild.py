@@ -140,7 +140,8 @@ class Rebuild:
         """What the archive makes of those days beside what is live, row by row with their marks.
 
         `missing` are live only, `extra` rebuilt only, `different` both but not the same; of each some are named.
-        A row that came before those days, and again in them, is `known-before`.
+        A row that came before those days, and again in them, is `known-before`; one that is live as entered in error,
+        and rebuilt as of who measured it alone, is `moved`.
         """
         counted: Counter[str] = Counter()
         named: dict[str, list[str]] = {"missing": [], "extra": [], "different": []}
@@ -157,10 +158,10 @@ class Rebuild:
     def _beside(self, live: Item | None, rebuilt: Item | None) -> str:
         if live is not None and not self._within(live):
             return "outside" if rebuilt is None else "known-before"
-        if rebuilt is None:
-            return "missing"
         if live is None:
             return "extra"
+        if rebuilt is None:
+            return "moved" if "entered_in_error" in live["mark"] else "missing"
         return "same" if live == rebuilt else "different"
 
     def _within(self, row: Item) -> bool:
@@ -188,7 +189,10 @@ def _comparable(item: Mapping[str, Any]) -> Item:
     kept = {
         name: value
         for name, value in item.items()
-        if name not in _LATER and not name.startswith("recall:") and name not in ("pk", "sk")
+        if name not in _LATER
+        and not name.startswith("recall:")
+        and name not in ("pk", "sk")
+        and value is not False  # what was taken back had never been
     }
     return kept | {"tags": sorted({*kept["tags"]} - {"recalled"})} if "tags" in kept else kept
 

@@ -22,6 +22,7 @@ from domain.provisioning import NewClaim, Provisioned, TemporaryClaim
 from domain.quarantine import SetAside
 from domain.reading import Arrival, Status
 from domain.recall import Recall
+from domain.replay import Job
 from tests.builders import NOW, as_holder
 
 # export
@@ -215,6 +216,12 @@ class FakeObservations:
     def withdraw_recall(self, key: tuple[str, str], recall: str) -> None:
         self._mark(key, recalls={**self.marks.get(key, Marks()).recalls, recall: False})
 
+    def retract(self, key: tuple[str, str]) -> None:
+        self._mark(key, entered_in_error=True)
+
+    def reinstate(self, key: tuple[str, str]) -> None:
+        self._mark(key, entered_in_error=False)
+
     def _mark(self, key: tuple[str, str], **said: Any) -> None:
         before = self.marks.get(key, Marks())
         if replace(before, **said) != before:
@@ -321,15 +328,18 @@ class FakeRegistry(FakeEnrolment):
 
 @dataclass
 class FakeQuarantine:
-    """adapters.quarantine.Quarantine; readings by their id."""
+    """adapters.quarantine.Quarantine; readings by their id, and from when each is kept where that was said."""
 
     rows: dict[str, SetAside] = field(default_factory=dict)
+    kept_from: dict[str, datetime | None] = field(default_factory=dict)
 
     def present(self, ones: Iterable[SetAside]) -> set[str]:
         return {one.id for one in ones if one.id in self.rows}
 
-    def put(self, ones: Iterable[SetAside]) -> None:
-        self.rows |= {one.id: one for one in ones}
+    def put(self, ones: Iterable[SetAside], *, kept_from: datetime | None = None) -> None:
+        new = {one.id: one for one in ones}
+        self.rows |= new
+        self.kept_from |= dict.fromkeys(new, kept_from)
 
     def remove(self, keys: Iterable[tuple[str, str]]) -> None:
         for _, identifier in keys:
@@ -374,6 +384,17 @@ class FakeBacklog:
 
     def replay(self, ones: Iterable[SetAside]) -> None:
         self.replayed += ones
+
+
+@dataclass
+class FakeJobs:
+    """adapters.jobs.Jobs: what waits, and what is due later."""
+
+    waiting: list[Job] = field(default_factory=list)
+    later: list[Job] = field(default_factory=list)
+
+    def put(self, jobs: Iterable[Job], *, after: timedelta = timedelta()) -> None:
+        (self.later if after else self.waiting).extend(jobs)
 
 
 @dataclass

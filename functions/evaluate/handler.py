@@ -13,7 +13,7 @@ from adapters.alerts import Episodes
 from adapters.aws import client
 from adapters.decisions import Decisions
 from adapters.environment import read, settle
-from adapters.observations import from_record, is_mark, is_new_reading, newly_recalled
+from adapters.observations import from_record, is_mark, is_new_reading, newly_discounted
 from adapters.programmes import programmes
 from adapters.registry_stream import happened
 from domain.alert import Recalled
@@ -54,8 +54,8 @@ def changes(event: dict[str, Any], now: datetime) -> list[Change]:
         who = organisation, subject
         if is_new_reading(record):
             found.append(Change(number, who, partial(from_record, record)))
-        elif is_mark(record) and (recalled := newly_recalled(record)) is not None:
-            found.append(Change(number, who, partial(Recalled, *who, frozenset({recalled}))))
+        elif is_mark(record) and (discounted := newly_discounted(record)) is not None:
+            found.append(Change(number, who, partial(Recalled, *who, frozenset({discounted}))))
     return found
 
 

@@ -127,6 +127,22 @@ class TestMarks:
         assert self.tags(rows) == ({"late"}, 2)
         assert self.marked(rows).recalls == set()
 
+    def test_r77_what_is_anothers_is_entered_in_error_and_can_be_taken_back(self, rows: Rows) -> None:
+        rows.put([FULL])
+        rows.recall(FULL[0], "r-1")
+        for _ in range(2):
+            rows.retract(FULL[0])
+        assert (self.tags(rows), self.marked(rows).status) == (
+            ({"late", "recalled", "entered-in-error"}, 3),
+            "entered-in-error",
+        )
+        for _ in range(2):
+            rows.reinstate(FULL[0])
+        assert (self.tags(rows), self.marked(rows).status) == (({"late", "recalled"}, 4), "final")
+        rows.put([FULL])
+        rows.retract(FULL[0])
+        assert self.tags(rows) == ({"late", "recalled", "entered-in-error"}, 5)
+
     def test_c24_each_other_path_is_noted_once(self, rows: Rows) -> None:
         rows.put([FULL])
         for thing, at in (("PHONE-1", NOW), ("CLOUD-1", NOW), ("PHONE-1", NOW + timedelta(hours=1))):

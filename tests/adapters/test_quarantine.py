@@ -158,6 +158,9 @@ def test_an_item_says_when_it_may_go(client: Any, table: Quarantine) -> None:
     table.put([one_aside()])
     (item,) = client.scan(TableName=TABLE)["Items"]
     assert int(item["expires_at"]["N"]) == int((NOW + timedelta(days=90)).timestamp())
+    table.put([one_aside()], kept_from=NOW + timedelta(days=300))
+    (item,) = client.scan(TableName=TABLE)["Items"]
+    assert int(item["expires_at"]["N"]) == int((NOW + timedelta(days=390)).timestamp())
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "bm9uZQ==", "é"])

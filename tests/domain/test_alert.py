@@ -88,8 +88,9 @@ def test_r71_r102_an_alerts_id_never_shifts() -> None:
         ({"flags": ("movement",)}, "artefact"),
         ({"flags": ("irregular-pulse", "cuff-loose")}, "artefact"),
         ({"tags": frozenset({"recalled"})}, "recalled"),
+        ({"tags": frozenset({"entered-in-error"})}, "recalled"),
     ],
-    ids=["movement", "cuff-loose", "recalled"],
+    ids=["movement", "cuff-loose", "recalled", "R77 entered in error"],
 )
 def test_a_reading_that_is_no_evidence_neither_alerts_nor_clears(changes: dict[str, Any], why: str) -> None:
     life = Life(a_plan(CRISIS)).read(reading(0, 190, **changes))

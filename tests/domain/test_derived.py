@@ -87,6 +87,7 @@ def test_r50_a_mean_is_shown_at_a_bound_only_when_it_is_there(systolic: str, sho
 UNFIT = {
     "artefact": {"flags": ("movement",)},
     "recalled": {"tags": frozenset({"recalled"})},
+    "R77 entered in error": {"tags": frozenset({"entered-in-error"})},
 }
 
 

@@ -405,6 +405,8 @@ def test_r77_a_mark_makes_the_next_version_under_the_same_id() -> None:
         (Marks(1, measured_at=NOW + timedelta(hours=1)), "amended"),
         (Marks(1, context={"meal": "fasting"}), "amended"),
         (Marks(1, context={"posture": "standing"}), "amended"),
+        (Marks(1, entered_in_error=True), "entered-in-error"),
+        (Marks(2, entered_in_error=True, context={"meal": "fasting"}), "entered-in-error"),
     ],
     ids=[
         "as it came",
@@ -415,13 +417,16 @@ def test_r77_a_mark_makes_the_next_version_under_the_same_id() -> None:
         "its clock told later",
         "circumstances told later",
         "other circumstances told later",
+        "another's",
+        "another's, and circumstances told later",
     ],
 )
-def test_r77_what_says_something_else_than_before_is_amended_its_pulse_too(marks: Marks, status: str) -> None:
+def test_r77_the_status_says_what_became_of_it_and_of_its_pulse(marks: Marks, status: str) -> None:
     row = an_observation(measured_at=NOW, context={"posture": "sitting"})
     shown = observations_of(rendered(marked(row, marks)))
     assert {one["id"] for one in shown} == {row.id, fhir.pulse_id(row.id)}
     assert [one["status"] for one in shown] == [status] * 2
+    assert {one["subject"]["identifier"]["value"] for one in shown} == {row.subject}
 
 
 def test_f17_a_lost_signal_is_no_value() -> None:

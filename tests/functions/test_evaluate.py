@@ -403,6 +403,7 @@ def a_norm(subject: Subject | None = None, **more: Any) -> Item:
 
 BEFORE, RECALL = {"version": 1, "path:BP-2": NOW.isoformat()}, {"version": 2, "recall:r-1": True}
 UNDONE = RECALL | {"recall:r-1": False}
+IN_ERROR, TAKEN_BACK = ({"version": 2, "entered_in_error": said} for said in (True, False))
 
 
 @pytest.mark.parametrize(
@@ -426,6 +427,9 @@ UNDONE = RECALL | {"recall:r-1": False}
         ]),
         (of_the_registry(a_mark(a_pressure(190), **RECALL), a_mark(a_pressure(190), **RECALL)), []),
         (of_the_registry(a_mark(a_pressure(190), **UNDONE), a_mark(a_pressure(190), **RECALL)), []),
+        (of_the_registry(a_mark(a_pressure(190), **IN_ERROR)), [Recalled(*WHO, frozenset({a_pressure(190).id}))]),
+        (of_the_registry(a_mark(a_pressure(190), **IN_ERROR | BEFORE), a_mark(a_pressure(190), **IN_ERROR)), []),
+        (of_the_registry(a_mark(a_pressure(190), **TAKEN_BACK), a_mark(a_pressure(190), **IN_ERROR)), []),
         (of_the_registry(a_mark(a_pressure(190), **BEFORE)), []),
         (of_the_registry(a_mark(a_pressure(190), version=1, measured_at=NOW.isoformat())), []),
     ],
@@ -434,7 +438,8 @@ UNDONE = RECALL | {"recall:r-1": False}
         "an endpoint",
         "a battery", "a first battery", "the same battery", "none", "a device that is gone", "P8 a recall",
         "P8 beside another mark",
-        "P8 the same recall", "P8 a recall undone", "C24 another path", "F14 a clock told later",
+        "P8 the same recall", "P8 a recall undone", "R77 entered in error", "R77 said before, and another path",
+        "R77 taken back", "C24 another path", "F14 a clock told later",
     ],
 )  # fmt: skip
 def test_r43_what_the_streams_say_reaches_whom_it_concerns(record: dict[str, Any], expected: list[Event]) -> None:

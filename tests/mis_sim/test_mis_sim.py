@@ -18,6 +18,7 @@ from adapters.webhook import Webhook, to_bytes
 from domain import fhir
 from domain.delivery import Answer, Lane, Parcel, parcel, sign
 from domain.derived import Derived, Period
+from domain.observation import Marks, marked
 from mis_sim.__main__ import main
 from mis_sim.server import LARGEST_BODY, Receiver, start
 from mis_sim.store import Delivery, Store
@@ -233,7 +234,8 @@ def test_what_was_received_is_listed_afterwards(tmp_path: Path) -> None:
     with start(secrets=[SECRET], database=database) as mis:
         one = an_observation(device_class="auxiliary")
         alert = an_alert(observation=one.id, observations=())
-        deliver(mis, 2, fhir.bundle([one], [alert], {SERIAL: a_device()}))
+        anothers = marked(an_observation(measured_at=NOW), Marks(1, entered_in_error=True))
+        deliver(mis, 2, fhir.bundle([one, anothers], [alert], {SERIAL: a_device()}))
         deliver(mis, 3, secret=generate())
         week = Period(NOW - timedelta(days=7), NOW)
         days = Derived("days-transmitted", ORGANISATION, SUBJECT, week, 9, {"days": Decimal(4)}, False, 9, NOW)
@@ -245,6 +247,7 @@ def test_what_was_received_is_listed_afterwards(tmp_path: Path) -> None:
         "4 d",
         "mean systolic",
         "auxiliary",
+        "entered-in-error",
         "sbp-crisis",
         "High priority",
         "mis-1",

@@ -420,6 +420,21 @@ def test_r101_a_reading_that_came_before_those_days_is_not_held_against_them(
     assert comparison == {"counts": {"same": 10, "known-before": 2}}
 
 
+def test_r77_what_was_moved_to_another_person_is_not_missing(
+    archived: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    observations = Observations(aws_client("dynamodb"), "observations")
+    first, *_ = scan("observations")
+    observations.retract((first["pk"]["S"], first["sk"]["S"]))
+    observations.reinstate((first["pk"]["S"], first["sk"]["S"]))
+    row = an_observation(id=deterministic_id("moved"), received_at=NOW)
+    key = row_key(Identity(row.organisation, row.subject, row.kind, row.device_time, row.id))
+    observations.put([(key, row)])
+    observations.retract(key)
+    comparison = ops(capsys, *REBUILD, "--execute", "--rate", "10000")["comparison"]
+    assert comparison == {"counts": {"same": 12, "moved": 1}}
+
+
 @pytest.mark.parametrize(
     ("restored", "comparison"),
     [(False, {"counts": {"same": 2}}), (True, {"counts": {"same": 2, "missing": 1}})],
