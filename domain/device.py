@@ -71,7 +71,7 @@ def possible_subjects(
     if _FIRST_YEAR <= reading.device_time.year <= _LAST_YEAR:
         times = _times(reading, "UTC", clock)
         for one in device.assignments:
-            if _in_slot(one, reading) and (_reaches(one, times.device_time) or _reaches(one, times.measured_at)):
+            if one.may_be_of(reading.slot) and (_reaches(one, times.device_time) or _reaches(one, times.measured_at)):
                 yield one.subject
 
 
@@ -165,18 +165,13 @@ def _possible(
             )
         return
     for one in device.assignments:
-        if one.subject in subjects and _in_slot(one, reading):
+        if one.subject in subjects and one.may_be_of(reading.slot):
             subject = subjects[one.subject]
             yield _Possible(subject, _times(reading, profile.time_zone or subject.time_zone, clock), one)
 
 
 def _named(reading: Reading, thing: Device, thing_profile: DeviceProfile) -> str | None:
     return reading.subject if thing_profile.role == "health-post" else None
-
-
-def _in_slot(one: Assignment, reading: Reading) -> bool:
-    """An assignment of the whole device is of each of its slots; a reading of no slot may be anybody's."""
-    return one.slot is None or reading.slot is None or one.slot == reading.slot
 
 
 def _reaches(one: Assignment, at: datetime) -> bool:

@@ -127,6 +127,10 @@ class Assignment(NamedTuple):
     def covers(self, measured_at: datetime) -> bool:
         return self.from_at <= measured_at and (self.to_at is None or measured_at < self.to_at)
 
+    def may_be_of(self, slot: int | None) -> bool:
+        """An assignment of the whole device is of each of its slots; a reading of no slot may be anybody's."""
+        return self.slot is None or slot is None or self.slot == slot
+
     def clashes_with(self, other: "Assignment") -> bool:
         """True when both could claim one reading: the periods meet, and the slots are the same or one means all."""
         meet = (other.to_at is None or self.from_at < other.to_at) and (

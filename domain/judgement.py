@@ -193,7 +193,7 @@ def _judged(
         tuple(_with_confusion_flagged(accepted)),
         tuple(
             [
-                replace(_set_aside(opened, organisation, refusal, number, partly=bool(unread)), subject=subject)
+                replace(set_aside(opened, organisation, refusal, number, partly=bool(unread)), subject=subject)
                 for number, refusal, subject in refusals
             ]
         ),
@@ -208,7 +208,7 @@ def orphan(judged: Judged) -> Judged:
 
 def _refused(opened: Opened, organisation: str, refusal: RejectedReading) -> Judged:
     return Judged(
-        opened, organisation, refused=(_set_aside(opened, organisation, refusal),), archived=(Kept(opened.arrival),)
+        opened, organisation, refused=(set_aside(opened, organisation, refusal),), archived=(Kept(opened.arrival),)
     )
 
 
@@ -315,7 +315,7 @@ def _is_hers(one: Observation, subject: str, at: datetime, pulse: Decimal) -> bo
     return near and subject == one.subject and bool(one.values) and near_the_mothers(one.values["rate"], pulse)
 
 
-def _set_aside(
+def set_aside(
     opened: Opened, organisation: str, refusal: RejectedReading, number: int | None = None, *, partly: bool = False
 ) -> SetAside:
     """The refused reading of that `number`; without one the message is refused whole.

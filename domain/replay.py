@@ -60,7 +60,30 @@ class RetryJob:
     kind: Literal["retry"] = "retry"
 
 
-Job: TypeAlias = FleetJob | DeviceJob | SpanJob | RetryJob
+@dataclass(frozen=True, slots=True)
+class HolderJob:
+    """A subject lost a device, or gained it, for a time that has been: what was measured from `measured_from`
+    (inclusive) to `measured_to` (exclusive, None is open)."""
+
+    organisation: str
+    serial: str
+    subject: str
+    measured_from: datetime
+    measured_to: datetime | None
+    kind: Literal["holder"] = "holder"
+
+
+@dataclass(frozen=True, slots=True)
+class HolderSpanJob:
+    """… for a span of the device's time, as a SpanJob's: a wrong clock may have put it anywhere."""
+
+    holder: HolderJob
+    from_at: datetime | None
+    to_at: datetime | None
+    kind: Literal["holder-span"] = "holder-span"
+
+
+Job: TypeAlias = FleetJob | DeviceJob | SpanJob | RetryJob | HolderJob | HolderSpanJob
 
 _JOBS: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Discriminator("kind")])
 

@@ -50,5 +50,6 @@ class Replay(Construct):
         function.uses(registry, "BatchGetItem")
         function.may(["dynamodb:Query"], f"{registry.table_arn}/index/fleet")
         function.uses(observations, "Query", "UpdateItem")
+        function.uses(quarantine, "BatchWriteItem")
         function.may(["dynamodb:Query"], f"{quarantine.table_arn}/index/by-carrier")
         function.may(["sqs:SendMessage"], jobs.queue_arn, backlog.queue_arn)

@@ -1,8 +1,9 @@
-"""Replay: a recall marks the past, and what was set aside is tried again when what it lacked has come.
+"""Replay: a recall marks the past, a hand-over noted late too, and what was set aside is tried again when what it
+lacked has come.
 
 Driven by the registry's stream: a change that is stored always has its effects, whoever wrote it and however often the
-stream tells of it. Whether a recall is in force is read when a job is done, never taken from the job: a job that comes
-late undoes what an earlier one did.
+stream tells of it. Whether a recall is in force, and who held a device, is read when a job is done, never taken from
+the job: a job that comes late undoes what an earlier one did.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ from itertools import pairwise
 from typing import Protocol, TypeAlias
 
 from domain.enrolment import Device
-from domain.observation import Observation
+from domain.handover import as_nobodys, is_theirs, shifts
+from domain.observation import ENTERED_IN_ERROR, Observation
 from domain.quarantine import NOBODY, SetAside
 from domain.recall import Recall
 from domain.replay import (
@@ -21,6 +23,8 @@ from domain.replay import (
     SHELVES,
     DeviceJob,
     FleetJob,
+    HolderJob,
+    HolderSpanJob,
     Job,
     RetryJob,
     SpanJob,
@@ -52,10 +56,13 @@ class Observations(Protocol):
     ) -> Iterable[tuple[Key, Observation]]: ...
     def recall(self, key: Key, recall: str) -> None: ...
     def withdraw_recall(self, key: Key, recall: str) -> None: ...
+    def retract(self, key: Key) -> None: ...
+    def reinstate(self, key: Key) -> None: ...
 
 
 class Quarantine(Protocol):
     def carried_by(self, organisation: str, thing: str) -> Iterable[SetAside]: ...
+    def put(self, ones: Iterable[SetAside], *, kept_from: datetime | None = ...) -> None: ...
 
 
 class Backlog(Protocol):
@@ -96,13 +103,20 @@ def jobs_of(change: Change) -> Iterator[Job]:
     was, device = change.before, change.after
     if was is None or _whose(was) != _whose(device):
         yield RetryJob(device.organisation, device.serial, ANSWERED_BY_ENROLMENT)
-    if was is not None and (was.profile, was.lot) != (device.profile, device.lot):
+    if was is None:
+        return
+    if (was.profile, was.lot) != (device.profile, device.lot):
         yield DeviceJob(device.organisation, device.serial)
+    yield from (HolderJob(device.organisation, device.serial, *shift) for shift in shifts(was, device))
 
 
 def _whose(device: Device) -> object:
     """All that says whose its readings are, and which it may carry."""
     return device.assignments, device.carriers, device.roster, device.profile
+
+
+def _spans(now: datetime) -> Iterable[tuple[datetime | None, datetime | None]]:
+    return pairwise([None, *(now - number * SPAN for number in reversed(range(SPANS))), None])
 
 
 @dataclass(frozen=True)
@@ -130,6 +144,10 @@ class Replay:
                 self.jobs.put(self._of_device(job, now))
             case SpanJob():
                 self._mark(job)
+            case HolderJob():
+                self.jobs.put(HolderSpanJob(job, *between) for between in _spans(now))
+            case HolderSpanJob():
+                self._attribute(job, now)
             case _:
                 self._retry(job.organisation, job.serial, job.reasons)
 
@@ -139,9 +157,8 @@ class Replay:
         # a health post names the subject itself, of its roster
         keys = [(job.organisation, one) for one in device.carriers if one != job.serial]
         subjects |= dict.fromkeys(one for post in self.registry.devices(keys).values() for one in post.roster)
-        edges = [None, *(now - number * SPAN for number in reversed(range(SPANS))), None]
         for subject in subjects:
-            yield from (SpanJob(job.organisation, job.serial, subject, *between) for between in pairwise(edges))
+            yield from (SpanJob(job.organisation, job.serial, subject, *between) for between in _spans(now))
         if all(one.mode != "block" for one in recalls):
             yield RetryJob(job.organisation, job.serial, ANSWERED_BY_WITHDRAWAL)
 
@@ -156,6 +173,42 @@ class Replay:
                 self.observations.recall(key, recall)
             for recall in one.recalls - covering:
                 self.observations.withdraw_recall(key, recall)
+
+    def _attribute(self, job: HolderSpanJob, now: datetime) -> None:
+        """Call entered in error what was measured while another held the device, and have it judged again; take that
+        back of what is the subject's after all. It is set aside before it is marked: nothing is lost in between.
+
+        Nothing of who was erased: then the device knows nothing of them. Nor of whom a health post names itself.
+        """
+        of = job.holder
+        device = self.registry.devices([(of.organisation, of.serial)])[of.organisation, of.serial]
+        if not any(one.subject == of.subject for one in device.assignments):
+            return
+        measured = self._measured(job)
+        things = self.registry.devices({(of.organisation, one.thing) for one in measured.values()})
+        named = {thing for (_, thing), one in things.items() if of.subject in one.roster}
+        others = {key for key, one in measured.items() if not is_theirs(one, device) and one.thing not in named}
+        in_error = {key for key, one in measured.items() if ENTERED_IN_ERROR in one.tags}
+        self.quarantine.put([as_nobodys(measured[key], device) for key in others - in_error], kept_from=now)
+        for key in others - in_error:
+            self.observations.retract(key)
+        for key in in_error - others:
+            self.observations.reinstate(key)
+        if others:  # also those of an earlier go that was broken off here
+            again = [RetryJob(of.organisation, of.serial, ANSWERED_BY_ENROLMENT)]
+            self.jobs.put(again)
+            self.jobs.put(again, after=AGAIN_AFTER)
+
+    def _measured(self, job: HolderSpanJob) -> dict[Key, Observation]:
+        """What is stored of the subject from the device, of the time that it lost or gained."""
+        of = job.holder
+        return {
+            key: one
+            for key, one in self.observations.span(of.organisation, of.subject, job.from_at, job.to_at)
+            if one.device == of.serial
+            and of.measured_from <= one.measured_at
+            and (of.measured_to is None or one.measured_at < of.measured_to)
+        }
 
     def _standing(self, job: DeviceJob | SpanJob) -> tuple[Device, list[Recall]]:
         """The device, and the recalls in force that it falls under."""

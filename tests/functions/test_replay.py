@@ -1,7 +1,7 @@
 """What changes in the registry marks the past and tries again what was set aside, in whatever order it is done."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -30,6 +30,8 @@ from domain.replay import (
     ANSWERED_BY_ENROLMENT,
     DeviceJob,
     FleetJob,
+    HolderJob,
+    HolderSpanJob,
     Job,
     RetryJob,
     SpanJob,
@@ -52,7 +54,7 @@ from tests.builders import (
     an_arrival,
     an_assignment,
 )
-from tests.fakes import FakeArchive, FakeBacklog, FakeObservations, FakeQuarantine, FakeRegistry, FakeStatus
+from tests.fakes import FakeArchive, FakeBacklog, FakeJobs, FakeObservations, FakeQuarantine, FakeRegistry, FakeStatus
 from tests.in_process import REGION, Context, environment, make_tables
 from tests.proof import examples
 
@@ -60,17 +62,6 @@ from tests.proof import examples
 def a_recall(**changes: Any) -> Recall:
     facts: dict[str, Any] = {"id": "r-1", "organisation": ORGANISATION, "mode": "flag", "reason": "reads low"}
     return Recall(**facts | {"created_at": NOW, "lot": "L7"} | changes)
-
-
-@dataclass
-class FakeJobs:
-    """adapters.jobs.Jobs: what waits, and what is due later."""
-
-    waiting: list[Job] = field(default_factory=list)
-    later: list[Job] = field(default_factory=list)
-
-    def put(self, jobs: Iterable[Job], *, after: timedelta = timedelta()) -> None:
-        (self.later if after else self.waiting).extend(jobs)
 
 
 @dataclass
@@ -152,6 +143,11 @@ class World:
         shown = self.observations.get(self.observations.rows).values()
         return ["recalled" in one.tags for one in sorted(shown, key=lambda one: one.device_time)]
 
+    def standing(self) -> dict[tuple[str, timedelta], str]:
+        """The status of each observation, by whose it is and how long ago it was measured."""
+        shown = self.observations.get(self.observations.rows).values()
+        return {(one.subject, NOW - one.measured_at): one.status for one in shown}
+
     def reasons(self) -> list[str]:
         return sorted(one.reason for one in self.quarantine.rows.values())
 
@@ -162,6 +158,8 @@ def world() -> World:
 
 
 HOURS = timedelta(hours=1)
+LOST = HolderJob(ORGANISATION, SERIAL, SUBJECT, NOW, None)
+RETRY = RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT)
 PAST = (3 * HOURS, timedelta(days=5), timedelta(days=21))
 
 
@@ -393,6 +391,231 @@ def test_p5_consent_tries_nothing_again_for_nothing_was_kept(world: World) -> No
     assert world.backlog.replayed == []
 
 
+# hand-overs that are noted late
+
+
+HANDED_OVER = NOW - timedelta(days=6)
+
+
+@pytest.fixture
+def one_holder(world: World) -> World:
+    """The cuff was S-7F3A's all the time, as far as anybody knew, and so is what it measured."""
+    world.registry.owned = [a_device(assignments=(an_assignment(from_at=NOW - timedelta(days=30)),))]
+    world.receive(*PAST)
+    assert world.standing() == {(SUBJECT, one): "final" for one in PAST}
+    return world
+
+
+def ended(world: World, to_at: datetime | None, identifier: str = "a-1") -> Device:
+    (device,) = world.registry.owned
+    changed = [one._replace(to_at=to_at) if one.id == identifier else one for one in device.assignments]
+    return device._replace(assignments=tuple(changed))
+
+
+def assigned(device: Device, from_at: datetime = HANDED_OVER, subject: str = "S-2", **changes: Any) -> Device:
+    held = an_assignment(**{"id": f"a-{len(device.assignments) + 1}", "subject": subject, "from_at": from_at} | changes)
+    return device.assign(held)
+
+
+MOVED = {
+    (SUBJECT, PAST[0]): "entered-in-error",
+    (SUBJECT, PAST[1]): "entered-in-error",
+    (SUBJECT, PAST[2]): "final",
+    ("S-2", PAST[0]): "final",
+    ("S-2", PAST[1]): "final",
+}
+
+
+@pytest.mark.parametrize("settled", [True, False], ids=["it was noted long ago", "assigned before a job is done"])
+def test_c26_p7_r77_noted_late_it_is_in_error_of_the_first_and_new_of_the_second(
+    one_holder: World, settled: bool
+) -> None:
+    world = one_holder
+    world.put_device(ended(world, HANDED_OVER))
+    if settled:
+        world.settle()
+        assert world.standing() == {key: said for key, said in MOVED.items() if key[0] == SUBJECT}
+        assert world.reasons() == ["unknown-holder"] * 2
+    world.put_device(assigned(world.registry.owned[0]))
+    world.settle()
+    assert (world.standing(), world.reasons()) == (MOVED, [])
+    assert {one.received_at for one in world.observations.rows.values()} == {NOW}
+
+
+def test_r29_done_again_it_is_said_once(one_holder: World) -> None:
+    world = one_holder
+    world.put_device(assigned(ended(world, HANDED_OVER)))
+    jobs = [*world.jobs.waiting]
+    world.settle()
+    rows, marks = dict(world.observations.rows), dict(world.observations.marks)
+    assert [one.version for one in marks.values()] == [1, 1]
+    world.replay.do(HolderSpanJob(HolderJob(ORGANISATION, SERIAL, SUBJECT, HANDED_OVER, None), None, None), now=NOW)
+    assert world.reasons() == [], "what is the other's already is not set aside again"
+    for _ in range(2):
+        world.jobs.put(jobs)
+        world.settle(lambda waiting: len(waiting) - 1)
+    assert (world.observations.rows, world.observations.marks, world.reasons()) == (rows, marks, [])
+
+
+@pytest.mark.parametrize("again", ["its end is moved back", "it is given to the first once more"])
+def test_r77_put_right_again_it_is_as_if_it_had_never_been(one_holder: World, again: str) -> None:
+    world = one_holder
+    world.put_device(ended(world, HANDED_OVER))
+    world.settle()
+    (device,) = world.registry.owned
+    world.put_device(ended(world, None) if "end" in again else assigned(device, subject=SUBJECT))
+    world.settle()
+    assert world.standing() == {(SUBJECT, one): "final" for one in PAST}
+    assert world.reasons() == []
+
+
+def test_r77_what_goes_back_and_forth_is_where_it_was_last(one_holder: World) -> None:
+    world = one_holder
+    for second_until in (None, HANDED_OVER + HOURS, None, HANDED_OVER + HOURS):
+        if len(world.registry.owned[0].assignments) == 1:
+            world.put_device(assigned(ended(world, HANDED_OVER)))
+        else:
+            world.put_device(ended(world, second_until, "a-2"))
+        world.settle()
+        statuses = {whose: {said for (who, _), said in world.standing().items() if who == whose} for whose in ("S-2",)}
+        assert statuses == {"S-2": {"final" if second_until is None else "entered-in-error"}}
+        assert world.reasons() == ([] if second_until is None else ["unknown-holder"] * 2)
+
+
+def test_f14_it_goes_by_the_corrected_time(one_holder: World) -> None:
+    """Its clock was two years slow: what it shows is in nobody's time, and what it means in another's."""
+    world = one_holder
+    shown = a_reading(measured_at=(NOW - timedelta(days=731)).isoformat(), values=a_pressure(150))
+    slow = a_message(shown, sent_at=(NOW - timedelta(days=730)).isoformat())
+    world.ingest([an_arrival(slow)], now=NOW, first_inbox=False)
+    world.put_device(assigned(ended(world, HANDED_OVER)))
+    world.settle()
+    assert world.standing() == MOVED | {(SUBJECT, 24 * HOURS): "entered-in-error", ("S-2", 24 * HOURS): "final"}
+
+
+def test_c26_the_other_users_of_a_shared_cuff_keep_theirs(world: World) -> None:
+    world.registry.owned = [
+        a_device(
+            profile="tonometer-shared",
+            assignments=(
+                an_assignment(slot=1),
+                an_assignment(id="a-2", subject="S-2", slot=2),
+                an_assignment(id="a-3", slot=3),
+            ),
+        )
+    ]
+    said = [a_reading(slot=slot, values=a_pressure(120 + slot)) for slot in (1, 2, 3)]
+    world.ingest([an_arrival(a_message(*said))], now=NOW, first_inbox=False)
+    world.put_device(ended(world, HANDED_OVER))
+    world.settle()
+    assert {one.slot: one.status for one in world.observations.get(world.observations.rows).values()} == {
+        1: "entered-in-error",
+        2: "final",
+        3: "final",
+    }
+    (aside,) = world.quarantine.rows.values()
+    assert json.loads(aside.payload or b"")["readings"][0]["slot"] == 1
+
+
+def test_what_another_device_measured_stays(one_holder: World) -> None:
+    world = one_holder
+    (cuff,) = world.registry.owned
+    world.put_device(a_device(serial="BP-2", assignments=(an_assignment(),)))
+    world.receive(2 * HOURS, thing="BP-2")
+    world.put_device(cuff._replace(assignments=(cuff.assignments[0]._replace(to_at=HANDED_OVER),)))
+    world.settle()
+    assert {
+        one.device for one in world.observations.get(world.observations.rows).values() if one.status == "final"
+    } == {
+        SERIAL,
+        "BP-2",
+    }
+    assert world.standing()[SUBJECT, 2 * HOURS] == "final"
+
+
+def test_f16_whom_a_health_post_names_is_not_taken_from_a_device(one_holder: World) -> None:
+    world = one_holder
+    post = a_device(serial="POST-1", profile="health-post", roster=(SUBJECT,), assignments=())
+    world.put_device(post)
+    (cuff,) = (one for one in world.registry.owned if one.serial == SERIAL)
+    world.put_device(cuff._replace(gateway="POST-1"))
+    said = a_reading(subject=SUBJECT, measured_at=(NOW - HOURS).isoformat(), values=a_pressure(150))
+    world.ingest([an_arrival(a_message(said, device=SERIAL), thing="POST-1")], now=NOW, first_inbox=False)
+    (cuff,) = (one for one in world.registry.owned if one.serial == SERIAL)
+    world.put_device(cuff._replace(assignments=(cuff.assignments[0]._replace(to_at=HANDED_OVER),)))
+    world.settle()
+    assert world.standing()[SUBJECT, HOURS] == "final"
+    assert world.standing()[SUBJECT, PAST[0]] == "entered-in-error"
+
+
+@pytest.mark.parametrize("when", ["before the jobs", "with the change"])
+def test_r90_of_who_was_erased_nothing_is_set_aside(one_holder: World, when: str) -> None:
+    world = one_holder
+    if when == "before the jobs":
+        world.put_device(ended(world, HANDED_OVER))
+    world.put_device(world.registry.owned[0]._replace(assignments=()))
+    world.settle()
+    assert (world.quarantine.rows, world.observations.marks) == ({}, {})
+
+
+def test_r31_what_ingest_stored_by_the_assignments_of_a_moment_ago_is_moved_too(one_holder: World) -> None:
+    world = one_holder
+    (as_it_was,) = world.registry.owned
+    as_it_is = assigned(ended(world, HANDED_OVER))
+    world.put_device(as_it_is)
+    while world.jobs.waiting:
+        world.replay.do(world.jobs.waiting.pop(0), now=world.now)
+    world.registry.owned = [as_it_was]  # as ingest still sees it
+    world.receive(2 * HOURS)
+    world.registry.owned = [as_it_is]
+    world.settle()
+    assert world.standing() == MOVED | {(SUBJECT, 2 * HOURS): "entered-in-error", ("S-2", 2 * HOURS): "final"}
+    assert world.reasons() == []
+
+
+def test_r31_it_is_tried_again_at_once_and_when_the_index_shows_it_for_certain(one_holder: World) -> None:
+    world = one_holder
+    lost = HolderJob(ORGANISATION, SERIAL, SUBJECT, HANDED_OVER, None)
+    world.registry.owned = [ended(world, HANDED_OVER)]
+    for _ in range(2):  # broken off before the second try was asked for, it is done once more
+        world.replay.do(HolderSpanJob(lost, None, None), now=NOW)
+        assert (world.jobs.waiting, world.jobs.later) == ([RETRY], [RETRY])
+        world.jobs.waiting, world.jobs.later = [], []
+    assert {*world.quarantine.kept_from.values()} == {NOW}, "not from its arrival, which may be long ago"
+    world.replay.do(HolderSpanJob(lost, NOW, None), now=NOW)
+    assert (world.jobs.waiting, world.jobs.later) == ([], [])
+
+
+def test_r77_a_job_looks_at_the_time_that_was_lost_and_at_no_other(one_holder: World) -> None:
+    world = one_holder
+    world.registry.owned = [ended(world, HANDED_OVER)]
+    lost = HolderJob(ORGANISATION, SERIAL, SUBJECT, HANDED_OVER, NOW - PAST[0])
+    world.replay.do(HolderSpanJob(lost, None, None), now=NOW)
+    assert world.standing() == {
+        (SUBJECT, PAST[0]): "final",
+        (SUBJECT, PAST[1]): "entered-in-error",
+        (SUBJECT, PAST[2]): "final",
+    }
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_r29_broken_off_half_way_nothing_is_lost_and_it_goes_on(one_holder: World, after: int) -> None:
+    world = one_holder
+    broken = Interrupted(world.observations.rows, world.observations.marks)
+    broken.left = after
+    world.replay.__dict__["observations"] = broken
+    world.put_device(assigned(ended(world, HANDED_OVER)))
+    with pytest.raises(Power):
+        world.settle()
+    in_error = {one.device_time for one in broken.get(broken.rows).values() if one.status == "entered-in-error"}
+    assert len(in_error) == after - 1
+    aside = {json.loads(one.payload or b"")["readings"][0]["measured_at"] for one in world.quarantine.rows.values()}
+    assert {one.isoformat() for one in in_error} <= aside
+    world.jobs.put(world.jobs.later)  # as the queue gives again what was not done
+    world.settle()
+    assert (world.standing(), world.reasons()) == (MOVED, [])
+
+
 def test_other_reasons_are_not_for_an_assignment_to_answer(world: World) -> None:
     world.receive(timedelta(hours=-1), *PAST)
     assert world.reasons() == ["future"]
@@ -411,8 +634,27 @@ def test_other_reasons_are_not_for_an_assignment_to_answer(world: World) -> None
         (a_device(), a_device(roster=("S-2",)), [RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT)]),
         (a_device(), a_device(gateway="P-1"), [RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT)]),
         (a_device(), a_device(cloud="C-1"), [RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT)]),
+        (
+            a_device(),
+            a_device(assignments=(an_assignment(to_at=NOW),)),
+            [RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT), LOST],
+        ),
+        (
+            a_device(),
+            a_device(assignments=(an_assignment(), an_assignment(id="a-2", subject="S-2", slot=2))),
+            [RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT)],
+        ),
     ],
-    ids=["new", "only its status", "another lot", "another roster", "another gateway", "a cloud as well"],
+    ids=[
+        "new",
+        "only its status",
+        "another lot",
+        "another roster",
+        "another gateway",
+        "a cloud as well",
+        "R77 an end",
+        "one more who holds it",
+    ],
 )
 def test_a_change_asks_for_no_more_than_it_needs(before: Device | None, after: Device, jobs: list[Job]) -> None:
     assert list(jobs_of(DeviceChanged(before, after))) == jobs
@@ -525,6 +767,8 @@ JOBS: list[Job] = [
     SpanJob(ORGANISATION, SERIAL, SUBJECT, None, NOW),
     SpanJob(ORGANISATION, SERIAL, SUBJECT, NOW, None),
     RetryJob(ORGANISATION, SERIAL, ANSWERED_BY_ENROLMENT),
+    LOST,
+    HolderSpanJob(replace(LOST, measured_to=NOW), None, NOW),
 ]
 
 
@@ -577,17 +821,22 @@ def test_a_job_is_read_as_it_was_written(cloud: Any) -> None:
     assert sorted(map(read_job, waiting(cloud, "jobs")), key=write_job) == sorted(JOBS, key=write_job)
 
 
+def ended_now() -> Device:
+    return a_device(assignments=(an_assignment(to_at=NOW),))
+
+
 @pytest.mark.parametrize(
     ("record", "jobs"),
     [
         (a_record(None, from_device(a_device())), {"retry": 1}),
         (a_record(from_device(a_device()), from_device(a_device(lot="L7"))), {"device": 1}),
+        (a_record(from_device(a_device()), from_device(ended_now())), {"retry": 1, "holder": 1}),
         (a_record(from_device(a_device()), None), {}),
         (a_record(None, from_recalls(ORGANISATION, [a_recall()], version=1)), {"fleet": 16}),
         (a_record(from_recalls(ORGANISATION, [a_recall()], version=1), None), {"fleet": 16}),
         (a_record(None, {"pk": f"{ORGANISATION}#subject#{SUBJECT}", "sk": "subject"}), {}),
     ],
-    ids=["enrolled", "another lot", "a device that is gone", "recalled", "withdrawn", "a subject"],
+    ids=["enrolled", "another lot", "R77 an end", "a device that is gone", "recalled", "withdrawn", "a subject"],
 )
 def test_a_record_of_the_registry_becomes_jobs(cloud: Any, record: dict[str, Any], jobs: dict[str, int]) -> None:
     assert handle(record) == {"batchItemFailures": []}
@@ -608,6 +857,27 @@ def test_p8_from_the_recall_to_the_mark_over_the_tables(cloud: Any) -> None:
     assert done == 16 + 1 + 9
     (shown,) = observations.get([observations.key(identity)]).values()
     assert (sorted(shown.tags), shown.version) == (["recalled"], 2)
+
+
+def test_c26_r77_from_the_end_noted_late_to_the_other_person_over_the_tables(cloud: Any) -> None:
+    dynamodb = aws_client("dynamodb")
+    observations, quarantine = Observations(dynamodb, "observations"), Quarantine(dynamodb, "quarantine")
+    identity, row = an_accepted()
+    observations.put([(row_key(identity), row)])
+    held = a_device(lot="L7")
+    handed_on = held._replace(assignments=(an_assignment(to_at=row.measured_at - HOURS),), version=2)
+    Registry(dynamodb, "registry").put_assignment(handed_on, handed_on.assignments[0])
+    handle(a_record(from_device(held), from_device(handed_on)))
+    while jobs := waiting(cloud, "jobs"):
+        for job in jobs:
+            handle(a_message_of(job))
+    (shown,) = observations.get([observations.key(identity)]).values()
+    assert ({*shown.tags}, shown.status, shown.version) == ({"entered-in-error"}, "entered-in-error", 2)
+    (aside,) = quarantine.carried_by(ORGANISATION, SERIAL)
+    assert (aside.reason, aside.received_at) == ("unknown-holder", NOW)
+    (body, *_) = waiting(cloud, "backlog")
+    ((again,), unreadable) = arrived({"Records": [{"messageId": "0", "body": body}]})
+    assert (again.payload, again.replay, unreadable) == (aside.payload, (ORGANISATION, aside.id), [])
 
 
 def an_accepted() -> Any:
