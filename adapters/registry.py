@@ -152,14 +152,7 @@ ATTENDED = ("programmes", "time_zone", "consent")
 
 def to_attended(row: AttributeValues) -> Attended:
     """What of a subject decides how its readings are judged, of a row as the table gives it."""
-    given = row["consent"].get("M")
-    return Attended(
-        tuple(map(_TEXT, row["programmes"]["L"])),
-        row["time_zone"]["S"],
-        None
-        if given is None
-        else Consent(datetime.fromisoformat(given["given_at"]["S"]), _time(given["withdrawn_at"].get("S"))),
-    )
+    return Attended(tuple(map(_TEXT, row["programmes"]["L"])), row["time_zone"]["S"], _to_consent(row["consent"]))
 
 
 _HOLDER = ("time_zone", "consent", "data_key")
@@ -167,17 +160,21 @@ _HOLDER = ("time_zone", "consent", "data_key")
 
 def to_holder(subject: str, row: AttributeValues) -> Holder:
     """What of a subject decides whose a reading is, of a row as the table gives it."""
-    consent, key = row.get("consent", _NULL).get("M"), row.get("data_key", _NULL).get("M")
+    key = row.get("data_key", _NULL).get("M")
     return Holder(
         id=subject,
         time_zone=row["time_zone"]["S"],
-        consent=None
-        if consent is None
-        else Consent(
-            datetime.fromisoformat(consent["given_at"]["S"]), _time(consent.get("withdrawn_at", _NULL).get("S"))
-        ),
+        consent=_to_consent(row.get("consent", _NULL)),
         data_key=None if key is None else DataKey(key["id"]["S"], key["wrapped"]["S"]),
     )
+
+
+def _to_consent(attribute: AttributeValues) -> Consent | None:
+    given = attribute.get("M")
+    if given is None:
+        return None
+    ended = given["withdrawn_at"].get("S")
+    return Consent(datetime.fromisoformat(given["given_at"]["S"]), ended and datetime.fromisoformat(ended))
 
 
 def _subjects(organisation: str) -> str:

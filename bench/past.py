@@ -71,7 +71,7 @@ def dry_run_seconds() -> float:
 
     Cloud({"Query": query}).attach(client("dynamodb"))
     subject = to_subject(next(row for row in cases.enrolled(1) if row["sk"] == "subject"))
-    consent = subject.consent and replace(subject.consent, given_at=cases.NOW - timedelta(days=DAYS))
+    consent = subject.consent and subject.consent._replace(given_at=cases.NOW - timedelta(days=DAYS))
     subject = replace(subject, programmes=("cgm",), consent=consent)
     low = {"below": {"value": 3.5, "unit": "mmol/L"}}
     rule = {"id": "low", "kind": "cgm", "value": "glucose", "severity": "warning", "when": low}

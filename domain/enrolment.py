@@ -29,8 +29,7 @@ class Organisation:
     suspended_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(NamedTuple):
     """Monitoring is voluntary (P5): it covers what was measured from `given_at` on, until it is withdrawn."""
 
     given_at: datetime

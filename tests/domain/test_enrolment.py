@@ -135,7 +135,7 @@ def test_consent_and_assignments_cover_from_their_beginning() -> None:
     consent = Consent(day(1))
     assert consent.covers(day(1))
     assert not consent.covers(day(0))
-    assert not replace(consent, withdrawn_at=day(9)).covers(day(2))
+    assert not consent._replace(withdrawn_at=day(9)).covers(day(2))
     held = an_assignment(from_at=day(1), to_at=day(3))
     assert [held.covers(day(number)) for number in range(4)] == [False, True, True, False]
 

@@ -1,7 +1,6 @@
 """Whatever a person decides, and whenever, while the device goes on sending: without consent nothing is read, judged,
 told or sent (P5, R91)."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -77,7 +76,7 @@ class Withdrawal(RuleBasedStateMachine):
     @rule()
     def withdraws(self) -> None:
         consent = self.subject.consent
-        self.decide(None if consent is None else replace(consent, withdrawn_at=self.at))
+        self.decide(None if consent is None else consent._replace(withdrawn_at=self.at))
 
     @rule(systolic=st.integers(150, 220))
     def measures(self, systolic: int) -> None:
