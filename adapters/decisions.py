@@ -9,8 +9,9 @@ The first word counts: judging a reading again, after a retry, overwrites nothin
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from adapters.dynamodb import batch_get, encode, transact
@@ -21,6 +22,7 @@ from domain.observation import Observation
 Key: TypeAlias = tuple[str, str]
 
 _ACTIONS_A_WRITE = 100
+_SAID = attrgetter("rule", "plan_version", "before", "after", "why")
 
 
 def decision_key(organisation: str, subject: str, kind: str, device_time: datetime, observation: str) -> Key:
@@ -74,8 +76,8 @@ def _dump(one: Judged) -> str:
     facts = {
         "judged_at": one.judged_at.isoformat(),
         "engine": one.engine,
-        "reading": [decision[:-1] for decision in one.decisions if not decision.by_clock],
-        "clock": [decision[:-1] for decision in one.decisions if decision.by_clock],
+        "reading": [_SAID(decision) for decision in one.decisions if not decision.by_clock],
+        "clock": [_SAID(decision) for decision in one.decisions if decision.by_clock],
     }
     return json.dumps({name: fact for name, fact in facts.items() if fact != []}, separators=(",", ":"))
 
@@ -89,7 +91,7 @@ def _load(text: str, about: Observation) -> Judged:
         judged_at=datetime.fromisoformat(facts["judged_at"]),
         decisions=(
             *(Decision(*decision) for decision in facts.get("reading", ())),
-            *(Decision(*decision)._replace(by_clock=True) for decision in facts.get("clock", ())),
+            *(replace(Decision(*decision), by_clock=True) for decision in facts.get("clock", ())),
         ),
         engine=facts["engine"],
     )

@@ -270,7 +270,8 @@ Event: TypeAlias = (
 )
 
 
-class Decision(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Decision:
     """What one rule made of one event; `why` is None when somebody was told.
 
     `by_clock`: it was the clock or another alert that brought it about, not the reading which is judged.
