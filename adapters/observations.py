@@ -152,8 +152,7 @@ def _named(prefix: str, item: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def is_new_reading(record: Mapping[str, Any]) -> bool:
     """True for a record of the table's stream that brings a reading; a MODIFY (two racing puts) is new to nobody."""
-    sk: str = record["dynamodb"]["Keys"]["sk"]["S"]
-    return record["eventName"] == "INSERT" and not sk.endswith(_MARK)
+    return record["eventName"] == "INSERT" and not _is_of_a_mark(record)
 
 
 def is_mark(record: Mapping[str, Any]) -> bool:

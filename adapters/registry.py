@@ -7,13 +7,15 @@ and `client -> organisation`, which are how an organisation is found at all.
 | `serial#{serial}` | `serial` | the organisation that enrolled this serial first |
 | `{org}` | `organisation` | its name and topic |
 | `{org}#subject#{subject}` | `subject` | programmes, zone, language, consent; `told_to`: the last week exported |
-| `{org}#subject#{subject}` | `norm` | what judges its readings: programmes, zone and consent once more, written with
-`subject`, and the newest care plan versions (adapters/care_plans.py) |
+| `{org}#subject#{subject}` | `norm` | what judges its readings: programmes, zone, consent; newest plan versions |
 | `{org}#subject#{subject}` | `plan#{version:08d}` | one version, for ever |
 | `{org}#subject#{subject}` | `assignment#{id}` | serial and period of an assignment: what a subject holds and held |
 | `{org}#device#{serial}` | `device` | profile, class and all assignments |
 | `{org}` | `recalls` | the recalls in force, in one item: ingest reads it with every batch |
 | `{org}#endpoints` | `{endpoint}` | where a MIS receives |
+
+A `norm` has what `subject` says of them once more, written in one transaction with it, beside the care plan's newest
+versions (adapters/care_plans.py): evaluate reads it and nothing else of the registry.
 
 Index `fleet`: `fleet` = `{org}#{shelf}` of a device, `id` its serial;
 `{org}#subjects` of a subject, `id` its token.
